@@ -1,0 +1,29 @@
+"""From the archive to an anomaly ranking: one way through, for every survey of the configuration."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# A file given on the command line stands alone: Snakemake would lay it over this one.
+if not workflow.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/objects.smk"
+include: "workflow/rules/examples.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/products.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        reports(),
+    localrule: True

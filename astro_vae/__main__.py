@@ -1,0 +1,5 @@
+"""Run the command line as `python -m astro_vae`."""
+
+from astro_vae.cli import main
+
+main()

@@ -1,0 +1,25 @@
+"""Say what a reader must know of a table's columns: description, unit and UCD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a reader must know of a table's column."""
+
+    description: str
+    unit: str = ""
+    ucd: str = ""
+
+
+COLUMNS = {
+    "object_id": Column("Name of the object, unique in its survey", ucd="meta.id;meta.main"),
+    "ra": Column("Right ascension (ICRS)", "deg", "pos.eq.ra;meta.main"),
+    "dec": Column("Declination (ICRS)", "deg", "pos.eq.dec;meta.main"),
+    "label": Column("Class given by the survey or the user; empty where unknown", ucd="src.class"),
+    "status": Column("ok, or refused", ucd="meta.code.status"),
+    "reason": Column("Why the object was refused, or a warning", ucd="meta.note"),
+    "row": Column("Row of the values of this object; -1 where refused", ucd="meta.record"),
+}

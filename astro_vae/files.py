@@ -1,0 +1,120 @@
+"""Write files whole or not at all, checksum them, and keep two writers apart."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from astro_vae.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it on success, remove it on any failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays, since writers of tables and pictures choose their format by it.
+    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically (UTF-8)."""
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON atomically, indented, NaN refused."""
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON, or raise a `UserError` that names the file."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: not valid JSON ({error}); make it again by its step") from None
+
+
+def checksum(path: Path, algorithm: str = "sha256") -> str:
+    """Return the hexadecimal digest of a file, read in blocks."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+@contextlib.contextmanager
+def step_lock(folder: Path, step: str) -> Iterator[None]:
+    """Hold `.<step>.lock` in `folder`, so that two writers of the same files are impossible.
+
+    A lock whose process is gone from this host is stale and taken over; one of another host is left alone.
+
+    Raises
+    ------
+    UserError
+        If another process holds the lock; host, process and remedy are named.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f".{step}.lock"
+    _take(path, step)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _take(path: Path, step: str) -> None:
+    mine = {"host": socket.gethostname(), "process": os.getpid(), "job": os.environ.get("SLURM_JOB_ID", "")}
+    candidate = path.with_name(f"{path.name}-{os.getpid()}")
+    candidate.write_text(json.dumps(mine))
+    try:
+        for _ in range(10):
+            try:
+                os.link(candidate, path)  # atomic on local and network file systems, unlike open(…, "x")
+                return
+            except FileExistsError:
+                _clear_if_stale(path, step)
+    finally:
+        candidate.unlink()
+    raise UserError(f"{path}: the lock of step '{step}' could not be taken; try again")
+
+
+def _clear_if_stale(path: Path, step: str) -> None:
+    try:
+        owner = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return
+    here = owner["host"] == socket.gethostname()
+    if here and not _alive(owner["process"]):
+        path.unlink(missing_ok=True)
+        return
+    where = "this machine" if here else owner["host"]
+    job = f", job {owner['job']}" if owner["job"] else ""
+    raise UserError(
+        f"{path}: step '{step}' is already running (process {owner['process']} on {where}{job}); "
+        "wait for it to end, or stop it and run the same command again"
+    )
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,367 @@
+"""Define every setting of a run: type, default, unit and meaning.
+
+These models are the only definition: the configuration files are validated by them, the JSON schema
+and the page of settings in the documentation are generated from them. A key that is not defined here
+is refused, and the nearest one that is defined is named.
+
+What a survey's own files need (`source:`) is defined by the survey's module, as a subclass of
+`SourceSettings`; it is handed in from above, so that adding a survey changes nothing here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializeAsAny,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from astro_vae.errors import UserError
+
+# A leading hyphen would be read as an option where the name is a word of a command.
+NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+RESERVED_MODEL_NAMES = ("classifier",)  # the judge of samples has this folder beside the models
+
+
+def setting(default: Any, meaning: str, *, unit: str = "", **constraints: Any) -> Any:
+    """Describe one setting: its default (`...` where it must be given), meaning and unit."""
+    extra = {"unit": unit} if unit else None
+    if isinstance(default, (dict, list)):
+        constraints["default_factory"] = default.copy
+    else:
+        constraints["default"] = default
+    return Field(description=meaning, json_schema_extra=extra, **constraints)
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are refused with the nearest known one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise ValueError(_unknown(key, cls.model_fields))
+        return data
+
+
+def _unknown(key: object, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else "known here: " + ", ".join(sorted(known))
+    return f"unknown setting '{key}'; {hint}"
+
+
+class SourceSettings(Section):
+    """What every survey's `source:` has; a survey's module adds its own settings in a subclass."""
+
+    survey: str = setting(..., "Name of the survey's module (see the list of surveys).")
+    min_fraction: float = setting(
+        0.95, "The run goes on when at least this fraction of the requested files arrived.", ge=0, le=1
+    )
+
+
+class PrepareSettings(Section):
+    """How the survey's files become objects (physical values; nothing is clipped or scaled here)."""
+
+    size: int = setting(
+        212, "Side of the stored cutout; larger than the view by sqrt(2) so that a rotation has pixels.",
+        unit="pixel", ge=8,
+    )
+    noise: Literal["sigma_clip", "mad", "edge"] = setting(
+        "sigma_clip",
+        "Noise estimate over the whole cutout: standard deviation after clipping at 3 sigma, scaled median "
+        "absolute deviation, or standard deviation of the outermost ring.",
+    )
+    min_snr: float = setting(
+        3.0, "Objects whose peak in the field lies below this many noise sigma are refused.", unit="sigma", ge=0
+    )
+    max_nan_fraction: float = setting(
+        0.0, "Objects with a larger fraction of NaN pixels inside the field are refused.", ge=0, le=1
+    )
+    field: int = setting(
+        150, "Side of the central field that must be complete and in which sources are measured.",
+        unit="pixel", ge=8,
+    )
+
+
+class SplitSettings(Section):
+    """How objects are divided before augmentation; objects near each other on the sky stay together."""
+
+    published: bool = setting(True, "Keep the test part that the survey published, where there is one.")
+    validation_fraction: float = setting(0.1, "Fraction of the groups for validation.", gt=0, lt=1)
+    test_fraction: float = setting(0.15, "Fraction of the groups for testing, where none is published.", ge=0, lt=1)
+    radius_arcsec: float = setting(
+        60.0, "Objects closer than this on the sky share a group.", unit="arcsec", ge=0
+    )
+    seed: int = setting(1, "Seed of the split.")
+
+
+class ViewSettings(Section):
+    """How physical values become what a network sees; the last act of augment, encode and score."""
+
+    size: int = setting(96, "Side of the image that the network sees.", unit="pixel", ge=8)
+    frame: int = setting(
+        150, "Side of the field in which the mask and the scaling act, before the crop to `size`.",
+        unit="pixel", ge=8,
+    )
+    method: Literal["crop", "resample"] = setting("crop", "Way from `frame` to `size`.")
+    threshold_sigma: float = setting(
+        3.0, "Pixels at or below this many noise sigma are set to zero (negative: no threshold).", unit="sigma"
+    )
+    mask: Literal["disc", "angular_size", "none"] = setting(
+        "disc", "Pixels kept: the disc inscribed in the frame, a disc of the object's angular size, or all."
+    )
+    scaling: Literal["linear", "sqrt", "log", "asinh", "zscale"] = setting(
+        "linear", "Stretch of the brightness between the image's own minimum and maximum."
+    )
+    stretch: float = setting(
+        0.1, "Softening of the log and asinh stretches, as a fraction of the maximum.", gt=0
+    )
+
+
+class AugmentSettings(Section):
+    """How the training part becomes `total` examples, each a transform of one parent."""
+
+    total: int = setting(200_000, "Number of augmented examples.", ge=1)
+    balance: bool = setting(False, "Give every label the same number of examples (unlabelled ones keep their share).")
+    rotate_deg: float = setting(360.0, "Rotation angles are drawn from [0, this).", unit="deg", ge=0, le=360)
+    flip: bool = setting(True, "Mirror half of the examples.")
+    shift_px: float = setting(1.0, "Largest shift along each axis.", unit="pixel", ge=0)
+    size_scale: float = setting(0.05, "Sizes are scaled by 1 plus or minus at most this.", ge=0, lt=0.5)
+    noise_sigma: float = setting(
+        0.0, "Gaussian noise added, as a fraction of the object's own noise (physical values only).",
+        unit="sigma", ge=0,
+    )
+    flux_scale: float = setting(
+        0.0, "Flux densities are scaled by 10**u, u uniform within plus or minus this (physical values only).",
+        unit="dex", ge=0,
+    )
+    interpolation: Literal["nearest", "linear", "cubic"] = setting("linear", "Interpolation of the one warp.")
+    materialise: bool = setting(
+        True, "Write the examples to a file; otherwise the same transforms are drawn during training."
+    )
+    seed: int = setting(1, "Seed of the transforms.")
+
+
+class TrainSettings(Section):
+    """How long and how a model is trained; budgets are counted in examples, never in time."""
+
+    examples: int = setting(400_000, "Examples seen in all.", unit="example", ge=1)
+    batch: int = setting(128, "Examples per step.", unit="example", ge=1)
+    learning_rate: float = setting(1e-3, "Peak learning rate of AdamW.", gt=0)
+    weight_decay: float = setting(1e-4, "Weight decay of AdamW.", ge=0)
+    schedule: Literal["one_cycle", "cosine", "constant"] = setting("one_cycle", "Course of the learning rate.")
+    warm_up: float = setting(
+        0.1, "Fraction of the examples over which the weight of the KL divergence rises to `beta`.", ge=0, le=1
+    )
+    clip_norm: float = setting(100.0, "Largest norm of the gradient (0: no limit).", ge=0)
+    validate_every: int = setting(20_000, "Examples between two evaluations on validation.", unit="example", ge=1)
+    patience: int = setting(
+        10, "Training ends early after this many evaluations without a better validation ELBO (0: never).", ge=0
+    )
+    precision: Literal["bf16-mixed", "32-true"] = setting(
+        "bf16-mixed", "Arithmetic of the networks; losses are always summed in 32 bits."
+    )
+    seed: int = setting(1, "Seed of the weights, the order of examples and the draws of the latents.")
+
+
+class NetworkSettings(Section):
+    """Encoder and decoder of a variational autoencoder."""
+
+    name: Literal["convolutional", "dense", "bastien"] = setting(
+        "convolutional",
+        "Convolutions with stride 2; fully connected layers; or the fully connected network of Bastien et al. (2021).",
+    )
+    channels: tuple[int, ...] = setting(
+        (24, 48, 96, 96), "Channels after each halving of the image (convolutional)."
+    )
+    hidden: tuple[int, ...] = setting((256,), "Sizes of the fully connected layers between image and latents.")
+    dropout: float = setting(0.0, "Dropout after each hidden fully connected layer.", ge=0, lt=1)
+
+
+class VaeSettings(Section):
+    """A variational autoencoder."""
+
+    type: Literal["vae"] = setting("vae", "This entry is a variational autoencoder.")
+    latents: int = setting(32, "Number of latent variables.", ge=1)
+    conditional: bool = setting(True, "Give the label to encoder and decoder.")
+    network: NetworkSettings = setting(NetworkSettings(), "The networks.")
+    likelihood: Literal["gaussian", "bernoulli", "continuous_bernoulli"] = setting(
+        "gaussian", "p(x | z, y): Gaussian with one learned sigma, or one of the Bernoulli family for values in [0, 1]."
+    )
+    beta: float = setting(1.0, "Weight of the KL divergence; 1 is the evidence lower bound.", gt=0)
+    free_nats: float = setting(0.0, "KL divergence per latent below which nothing is gained (0: off).", unit="nat", ge=0)
+    labels: tuple[str, ...] = setting(
+        (), "Labels to train on, in this order; objects with another label are left out (empty: all)."
+    )
+    train: TrainSettings = setting(TrainSettings(), "The training.")
+
+
+class PcaSettings(Section):
+    """Probabilistic principal components: baseline, with encode and decode like a VAE."""
+
+    type: Literal["pca"] = setting("pca", "This entry is a probabilistic principal component analysis.")
+    latents: int = setting(32, "Number of components.", ge=1)
+    labels: tuple[str, ...] = setting((), "Labels to fit on (empty: all).")
+    examples: int = setting(12_000, "Augmented examples that it is fitted on.", unit="example", ge=2)
+    seed: int = setting(1, "Seed of the choice of examples.")
+
+
+def _model_type(entry: Any) -> str | None:
+    """Return the `type` of an entry of `models:`; "vae" where it is left out."""
+    return entry.get("type", "vae") if isinstance(entry, Mapping) else getattr(entry, "type", None)
+
+
+ModelSettings = Annotated[
+    Annotated[VaeSettings, Tag("vae")] | Annotated[PcaSettings, Tag("pca")],
+    Discriminator(_model_type, custom_error_type="unknown_model", custom_error_message="type must be 'vae' or 'pca'"),
+]
+
+
+class PriorSettings(Section):
+    """The prior of the latents per label, fitted after training to the aggregate posterior."""
+
+    name: Literal["mixture", "standard_normal"] = setting(
+        "mixture", "Gaussian mixture per label, or the N(0, I) of the training."
+    )
+    components: int = setting(40, "Components of the mixture per label.", ge=1)
+    examples: int = setting(20_000, "Augmented examples whose posteriors it is fitted to.", unit="example", ge=10)
+    seed: int = setting(1, "Seed of the fit.")
+
+
+class ProductSettings(Section):
+    """What is made of a trained model."""
+
+    prior: PriorSettings = setting(PriorSettings(), "The prior that samples are drawn from.")
+    rotations: int = setting(12, "Rotations over which latents, label probabilities and scores are averaged.", ge=1)
+    draws: int = setting(50, "Draws of the latents for importance weighting.", ge=1)
+    samples_per_label: int = setting(200, "Generated samples per label.", ge=1)
+    samples_seed: int = setting(1, "Seed of the samples.")
+    top: int = setting(24, "Objects in the gallery of anomalies.", ge=1)
+    neighbours: int = setting(10, "Neighbours of the nearest-neighbour score.", ge=1)
+    normal_labels: tuple[str, ...] = setting(
+        (), "Labels that count as ordinary when a ranking is evaluated (empty: the labels that the model knows)."
+    )
+    bootstrap: int = setting(1000, "Bootstrap resamplings over sources behind each error.", ge=10)
+
+
+class ClassifierSettings(Section):
+    """The independent judge of generated samples: a small network trained on real images only."""
+
+    examples: int = setting(60_000, "Augmented examples seen in training.", unit="example", ge=1)
+    seed: int = setting(1, "Seed of the training.")
+
+
+class ExecutionSettings(Section):
+    """How to run, never what to compute: nothing here makes a step run again."""
+
+    device: Literal["auto", "cpu", "cuda"] = setting("auto", "Where training runs; auto takes a GPU when there is one.")
+    mirror: str | None = setting(
+        None, "Folder or address of a mirror of the archives; the environment's ASTRO_VAE_MIRROR comes first."
+    )
+    downloads: int = setting(4, "Files fetched at the same time.", ge=1, le=16)
+    checkpoint_minutes: float = setting(3.0, "Time between two checkpoints of a training.", unit="min", gt=0)
+    progress: bool = setting(True, "Show progress bars on a terminal.")
+
+
+def _as_source(value: Any, info: ValidationInfo) -> SourceSettings:
+    """Validate `source:` with the class of the survey that it names."""
+    known = (info.context or {}).get("sources", {})
+    if isinstance(value, SourceSettings):
+        return value
+    if not isinstance(value, Mapping) or "survey" not in value:
+        raise ValueError("must have a key 'survey'; known: " + ", ".join(sorted(known)))
+    if not isinstance(value["survey"], str) or value["survey"] not in known:
+        raise ValueError(_unknown(value["survey"], known).replace("setting", "survey"))
+    return known[value["survey"]].model_validate(value)
+
+
+class SurveySettings(Section):
+    """One survey: from its files to the products of each of its models."""
+
+    source: Annotated[SerializeAsAny[SourceSettings], BeforeValidator(_as_source)] = setting(
+        ..., "Where the objects come from; the other keys depend on the survey."
+    )
+    prepare: PrepareSettings = setting(PrepareSettings(), "From files to objects.")
+    split: SplitSettings = setting(SplitSettings(), "Training, validation and test.")
+    view: ViewSettings = setting(ViewSettings(), "What a network sees of an object.")
+    augment: AugmentSettings = setting(AugmentSettings(), "From hundreds of objects to hundreds of thousands.")
+    classifier: ClassifierSettings = setting(ClassifierSettings(), "The judge of generated samples.")
+    models: dict[str, ModelSettings] = setting(..., "Models by name, trained on the same examples.", min_length=1)
+    products: ProductSettings = setting(ProductSettings(), "Catalogs, samples, rankings.")
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> SurveySettings:
+        view, split = self.view, self.split
+        if view.method == "crop" and view.size > view.frame:
+            raise ValueError(f"view.size ({view.size}) cannot be cropped from view.frame ({view.frame}); enlarge frame")
+        for name, size in (("view.frame", view.frame), ("prepare.field", self.prepare.field)):
+            if size > self.prepare.size:
+                raise ValueError(f"{name} ({size}) is larger than the stored cutout, prepare.size ({self.prepare.size})")
+        if split.validation_fraction + split.test_fraction >= 1:
+            raise ValueError("split.validation_fraction and split.test_fraction leave nothing to train on")
+        return self
+
+
+class Settings(Section):
+    """One run: a map of surveys, and how to run."""
+
+    run: str = setting("default", "Name of the folder under results/; by default the name of the config file.")
+    surveys: dict[str, SurveySettings] = setting(..., "Surveys by name.", min_length=1)
+    execution: ExecutionSettings = setting(ExecutionSettings(), "How to run; changes here recompute nothing.")
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Settings:
+        names = [self.run, *self.surveys, *(m for s in self.surveys.values() for m in s.models)]
+        for name in names:
+            if not NAME_PATTERN.fullmatch(name):
+                raise ValueError(f"'{name}' becomes a path: use letters, digits, '_' and '-' only, no '-' in front")
+        for name in (m for s in self.surveys.values() for m in s.models if m in RESERVED_MODEL_NAMES):
+            raise ValueError(f"a model cannot be called '{name}': that folder is taken; choose another name")
+        return self
+
+
+def validate(
+    model: type[Section], data: Any, *, origin: str, sources: Mapping[str, type[SourceSettings]] | None = None
+) -> Any:
+    """Validate `data` as `model`, or raise a `UserError` that names origin, key and remedy, a line each."""
+    try:
+        return model.model_validate(data, context={"sources": sources or {}})
+    except ValidationError as error:
+        lines = [f"  {_place(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+        raise UserError(f"{origin}: these settings cannot be used:\n" + "\n".join(lines)) from None
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "(top)"
+
+
+def load(path: Path, sources: Mapping[str, type[SourceSettings]]) -> Settings:
+    """Read a configuration file; `run` is its stem unless the file says otherwise."""
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such configuration file") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(data, Mapping):
+        raise UserError(f"{path}: expected a map with the key 'surveys', found {type(data).__name__}")
+    return validate(Settings, {"run": path.stem, **data}, origin=str(path), sources=sources)

@@ -1,0 +1,23 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """Give the folder of real survey data, laid out as the archives serve it, or skip."""
+    folder = os.environ.get("ASTRO_VAE_MIRROR", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("ASTRO_VAE_MIRROR is not set to a folder of real survey data")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests from fighting for cores, and from reading the settings of a surrounding run."""
+    monkeypatch.delenv("ASTRO_VAE_EXECUTION", raising=False)

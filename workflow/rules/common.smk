@@ -1,0 +1,61 @@
+"""What the rules share: the validated settings, the paths, and each step's one parameter."""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(workflow.basedir))
+
+from astro_vae import plan, settings, surveys
+from astro_vae.errors import UserError
+
+try:
+    RUN = settings.validate(
+        settings.Settings,
+        {"run": Path(workflow.configfiles[-1]).stem, **config},
+        origin=str(workflow.configfiles[-1]),
+        sources=surveys.SOURCES,
+    )
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+# Rules call `python`: the one that runs this workflow, whether or not its environment is activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+os.environ["ASTRO_VAE_EXECUTION"] = RUN.execution.model_dump_json()
+
+RESULTS = f"results/{RUN.run}"
+SURVEY = f"{RESULTS}/{{survey}}"
+MODEL = f"{SURVEY}/{{model}}"
+
+
+wildcard_constraints:
+    survey="|".join(RUN.surveys),
+    model="|".join(sorted({m for s in RUN.surveys.values() for m in s.models})),
+
+
+def params(step):
+    """Give the function that makes the one parameter of a rule: JSON of what its step sees."""
+
+    def text(wildcards):
+        return plan.params(RUN, step, wildcards.survey, getattr(wildcards, "model", None))
+
+    return text
+
+
+def folder(wildcards):
+    """Downloads lie in a folder per survey module, shared by all runs."""
+    return f"data/{RUN.surveys[wildcards.survey].source.survey}"
+
+
+def of_models(pattern):
+    """Give the function that lists a file of every model of a survey."""
+
+    def paths(wildcards):
+        return [pattern.format(survey=wildcards.survey, model=m) for m in RUN.surveys[wildcards.survey].models]
+
+    return paths
+
+
+def reports():
+    """List the last file of every survey."""
+    return [f"{RESULTS}/{survey}/report.html" for survey in RUN.surveys]

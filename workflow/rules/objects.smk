@@ -1,0 +1,65 @@
+"""From the archive to a table of objects, divided into training, validation and test."""
+
+
+rule download:
+    output:
+        manifest=f"{SURVEY}/manifest.csv",
+    log:
+        f"{SURVEY}/logs/download.log",
+    retries: 2
+    conda:
+        "../envs/astro_vae.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    benchmark:
+        f"{SURVEY}/benchmarks/download.tsv"
+    params:
+        settings=params("download"),
+        folder=folder,
+    shell:
+        "python -m astro_vae download --settings {params.settings:q} --folder {params.folder:q}"
+        " --out {output.manifest:q} > {log:q} 2>&1"
+
+
+rule prepare:
+    input:
+        manifest=rules.download.output.manifest,
+    output:
+        objects=f"{SURVEY}/objects.h5",
+    log:
+        f"{SURVEY}/logs/prepare.log",
+    conda:
+        "../envs/astro_vae.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    benchmark:
+        f"{SURVEY}/benchmarks/prepare.tsv"
+    params:
+        settings=params("prepare"),
+        folder=folder,
+    shell:
+        "python -m astro_vae prepare --settings {params.settings:q} --folder {params.folder:q}"
+        " --manifest {input.manifest:q} --out {output.objects:q} > {log:q} 2>&1"
+
+
+rule split:
+    input:
+        objects=rules.prepare.output.objects,
+    output:
+        split=f"{SURVEY}/split.csv",
+    log:
+        f"{SURVEY}/logs/split.log",
+    conda:
+        "../envs/astro_vae.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    benchmark:
+        f"{SURVEY}/benchmarks/split.tsv"
+    params:
+        settings=params("split"),
+    shell:
+        "python -m astro_vae split --settings {params.settings:q} --objects {input.objects:q}"
+        " --out {output.split:q} > {log:q} 2>&1"

@@ -1,0 +1,134 @@
+"""What an astronomer takes away from a trained model."""
+
+
+rule fit_prior:
+    input:
+        model=rules.train.output.model,
+        objects=rules.prepare.output.objects,
+        augmented=rules.augment.output.augmented,
+    output:
+        prior=f"{MODEL}/prior.safetensors",
+    log:
+        f"{MODEL}/logs/fit-prior.log",
+    conda:
+        "../envs/astro_vae.yaml"
+    threads: 8
+    resources:
+        mem_mb=6000,
+        runtime=30,
+    benchmark:
+        f"{MODEL}/benchmarks/fit-prior.tsv"
+    params:
+        settings=params("fit-prior"),
+    shell:
+        "python -m astro_vae fit-prior --settings {params.settings:q} --model {input.model:q}"
+        " --objects {input.objects:q} --augmented {input.augmented:q} --out {output.prior:q} > {log:q} 2>&1"
+
+
+rule encode:
+    input:
+        model=rules.train.output.model,
+        prior=rules.fit_prior.output.prior,
+        objects=rules.prepare.output.objects,
+        split=rules.split.output.split,
+    output:
+        multiext(f"{MODEL}/latents", ".fits", ".parquet", ".vot"),
+    log:
+        f"{MODEL}/logs/encode.log",
+    conda:
+        "../envs/astro_vae.yaml"
+    threads: 8
+    resources:
+        mem_mb=6000,
+        runtime=60,
+    benchmark:
+        f"{MODEL}/benchmarks/encode.tsv"
+    params:
+        settings=params("encode"),
+    shell:
+        "python -m astro_vae encode --settings {params.settings:q} --model {input.model:q} --prior {input.prior:q}"
+        " --objects {input.objects:q} --split {input.split:q} --out {output[0]:q} > {log:q} 2>&1"
+
+
+rule generate:
+    input:
+        model=rules.train.output.model,
+        prior=rules.fit_prior.output.prior,
+    output:
+        samples=multiext(f"{MODEL}/samples", ".h5", ".fits"),
+        grid=report(f"{MODEL}/samples.png", caption="../report/samples.rst", category="{survey}"),
+    log:
+        f"{MODEL}/logs/generate.log",
+    conda:
+        "../envs/astro_vae.yaml"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    benchmark:
+        f"{MODEL}/benchmarks/generate.tsv"
+    params:
+        settings=params("generate"),
+    shell:
+        "python -m astro_vae generate --settings {params.settings:q} --model {input.model:q}"
+        " --prior {input.prior:q} --out {output.samples[0]:q} > {log:q} 2>&1"
+
+
+rule rank:
+    input:
+        model=rules.train.output.model,
+        prior=rules.fit_prior.output.prior,
+        latents=f"{MODEL}/latents.parquet",
+        objects=rules.prepare.output.objects,
+        split=rules.split.output.split,
+    output:
+        tables=multiext(f"{MODEL}/anomalies", ".fits", ".parquet", ".csv", ".reg"),
+        gallery=report(f"{MODEL}/anomalies.png", caption="../report/anomalies.rst", category="{survey}"),
+    log:
+        f"{MODEL}/logs/rank.log",
+    conda:
+        "../envs/astro_vae.yaml"
+    threads: 8
+    resources:
+        mem_mb=6000,
+        runtime=60,
+    benchmark:
+        f"{MODEL}/benchmarks/rank.tsv"
+    params:
+        settings=params("rank"),
+    shell:
+        "python -m astro_vae rank --settings {params.settings:q} --model {input.model:q} --prior {input.prior:q}"
+        " --latents {input.latents:q} --objects {input.objects:q} --split {input.split:q}"
+        " --out {output.tables[0]:q} > {log:q} 2>&1"
+
+
+rule evaluate:
+    input:
+        latents=f"{MODEL}/latents.parquet",
+        anomalies=f"{MODEL}/anomalies.parquet",
+        samples=f"{MODEL}/samples.h5",
+        model=rules.train.output.model,
+        prior=rules.fit_prior.output.prior,
+        objects=rules.prepare.output.objects,
+        split=rules.split.output.split,
+        augmented=rules.augment.output.augmented,
+        classifier=rules.classifier.output.folder,
+    output:
+        metrics=f"{MODEL}/metrics.json",
+    log:
+        f"{MODEL}/logs/evaluate.log",
+    conda:
+        "../envs/astro_vae.yaml"
+    threads: 8
+    resources:
+        mem_mb=6000,
+        runtime=60,
+    benchmark:
+        f"{MODEL}/benchmarks/evaluate.tsv"
+    params:
+        settings=params("evaluate"),
+        folder=MODEL,
+    shell:
+        "python -m astro_vae evaluate --settings {params.settings:q} --folder {params.folder:q}"
+        " --objects {input.objects:q} --split {input.split:q} --classifier {input.classifier:q}"
+        " --out {output.metrics:q} > {log:q} 2>&1"

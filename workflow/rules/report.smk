@@ -1,0 +1,40 @@
+"""Models side by side, and one page per survey."""
+
+
+rule compare:
+    input:
+        of_models(f"{RESULTS}/{{survey}}/{{model}}/metrics.json"),
+    output:
+        table=f"{SURVEY}/comparison.csv",
+        figure=report(f"{SURVEY}/comparison.png", caption="../report/comparison.rst", category="{survey}"),
+    log:
+        f"{SURVEY}/logs/compare.log",
+    conda:
+        "../envs/astro_vae.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python -m astro_vae compare {input:q} --out {output.table:q} > {log:q} 2>&1"
+
+
+rule report:
+    input:
+        comparison=rules.compare.output.table,
+        objects=rules.prepare.output.objects,
+        split=rules.split.output.split,
+    output:
+        page=report(f"{SURVEY}/report.html", caption="../report/page.rst", category="{survey}"),
+    log:
+        f"{SURVEY}/logs/report.log",
+    conda:
+        "../envs/astro_vae.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=params("report"),
+        folder=SURVEY,
+    shell:
+        "python -m astro_vae report --settings {params.settings:q} --folder {params.folder:q}"
+        " --out {output.page:q} > {log:q} 2>&1"
