@@ -33,7 +33,7 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 acceptance: install
-	bash tests/acceptance.sh
+	$(BIN)/python -m acceptance
 
 install: $(VENV)/.installed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -16,16 +17,24 @@ from astro_vae.errors import UserError
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it on success, remove it on any failure."""
+    """Give a temporary path beside `path`; rename it on success, remove it on any failure.
+
+    What processes of this host that were killed have left of the same file is removed too.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays, since writers of tables and pictures choose their format by it.
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    prefix = f".{path.stem}.partial-{socket.gethostname()}-"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*{glob.escape(path.suffix)}"):
+        process = left.name.removeprefix(prefix).removesuffix(path.suffix)
+        if process.isdigit() and not _alive(int(process)):
+            left.unlink(missing_ok=True)
+    partial = path.with_name(f"{prefix}{os.getpid()}{path.suffix}")
     try:
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -61,7 +70,8 @@ def checksum(path: Path, algorithm: str = "sha256") -> str:
 def step_lock(folder: Path, step: str) -> Iterator[None]:
     """Hold `.<step>.lock` in `folder`, so that two writers of the same files are impossible.
 
-    A lock whose process is gone from this host is stale and taken over; one of another host is left alone.
+    A lock whose process is gone from this host, or whose number another process has by now, is stale and
+    taken over; one of another host is left alone.
 
     Raises
     ------
@@ -78,7 +88,10 @@ def step_lock(folder: Path, step: str) -> Iterator[None]:
 
 
 def _take(path: Path, step: str) -> None:
-    mine = {"host": socket.gethostname(), "process": os.getpid(), "job": os.environ.get("SLURM_JOB_ID", "")}
+    mine = {
+        "host": socket.gethostname(), "process": os.getpid(), "started": _started(os.getpid()),
+        "job": os.environ.get("SLURM_JOB_ID", ""),
+    }
     candidate = path.with_name(f"{path.name}-{os.getpid()}")
     candidate.write_text(json.dumps(mine))
     try:
@@ -99,15 +112,26 @@ def _clear_if_stale(path: Path, step: str) -> None:
     except (FileNotFoundError, json.JSONDecodeError):
         return
     here = owner["host"] == socket.gethostname()
-    if here and not _alive(owner["process"]):
-        path.unlink(missing_ok=True)
+    if here and not (_alive(owner["process"]) and _started(owner["process"]) == owner["started"]):
+        _remove(path, owner)
         return
-    where = "this machine" if here else owner["host"]
+    where = "this machine" if here else f"{owner['host']}, which cannot be asked from here"
     job = f", job {owner['job']}" if owner["job"] else ""
     raise UserError(
         f"{path}: step '{step}' is already running (process {owner['process']} on {where}{job}); "
         "wait for it to end, or stop it and run the same command again"
+        + ("" if here else "; if it has ended for certain, remove this file")
     )
+
+
+def _remove(path: Path, owner: dict[str, Any]) -> None:
+    """Remove a stale lock, but not one that another process has put in its place meanwhile."""
+    aside = path.with_name(f"{path.name}-stale-{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        path.rename(aside)
+        if json.loads(aside.read_text()) != owner:
+            os.link(aside, path)
+    aside.unlink(missing_ok=True)
 
 
 def _alive(process: int) -> bool:
@@ -118,3 +142,12 @@ def _alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _started(process: int) -> str:
+    """Return the start of a process in ticks of the clock since the last boot; empty where it is not told."""
+    try:
+        # The name of the command, in parentheses, may hold blanks; the start is the 20th field after it.
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import hdf5plugin  # noqa: F401  (HDF5 reads and writes zstd once this is imported)
 import numpy as np
 import pandas as pd
 
@@ -23,6 +24,8 @@ from astro_vae.errors import UserError
 
 FIRST_COLUMNS = ("object_id", "ra", "dec", "label", "status", "reason", "row")
 CHUNK_ROWS = 64
+CHUNK_BYTES = 2**20  # a chunk larger than HDF5's cache (8 MiB) is packed again at every write into it
+PACKED_ROWS = 4096  # a table at least this long is compressed
 LAYERS = ("values", "ivar", "mask")
 
 
@@ -108,7 +111,7 @@ class Writer:
     dtype : str
         Of the values; images are float32 in physical units or uint8.
     attributes : dict
-        JSON values; see `Objects`.
+        JSON values; see `Objects`. They are written last, so they may be filled in on the way.
     compression : dict
         Arguments of h5py's `create_dataset`; by default gzip 1, which every reader has.
     """
@@ -121,17 +124,19 @@ class Writer:
 
     def __enter__(self) -> Writer:
         self._file = h5py.File(self.path, "w", libver=("v110", "v110"))
-        self._file.attrs["attributes"] = json.dumps(self.attributes, sort_keys=True)
         self._dataset("values", self.dtype)
         self.rows = 0
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with self._file as file:
+            file.attrs["attributes"] = json.dumps(self.attributes, sort_keys=True)
 
     def _dataset(self, layer: str, dtype: Any) -> None:
+        row = int(np.prod(self.shape)) * np.dtype(dtype).itemsize
+        rows = min(CHUNK_ROWS, max(1, CHUNK_BYTES // row))
         self._file.create_dataset(
-            layer, (0, *self.shape), dtype, maxshape=(None, *self.shape), chunks=(CHUNK_ROWS, *self.shape),
+            layer, (0, *self.shape), dtype, maxshape=(None, *self.shape), chunks=(rows, *self.shape),
             track_times=False, **self.compression,
         )
 
@@ -152,14 +157,15 @@ class Writer:
         known = {**COLUMNS, **columns}
         group = self._file.create_group("table")
         group.attrs["order"] = json.dumps(list(table.columns))
+        packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if len(table) >= PACKED_ROWS else {}
         for name in table.columns:
-            dataset = group.create_dataset(name, data=_to_disk(table[name]), track_times=False)
+            dataset = group.create_dataset(name, data=_to_disk(table[name]), track_times=False, **packing)
             dataset.attrs["column"] = json.dumps(asdict(known[name]))
 
 
 def _to_disk(column: pd.Series) -> np.ndarray:
     if pd.api.types.is_string_dtype(column) or column.dtype == object:
-        encoded = [str(text).encode("utf-8") for text in column.fillna("")]
+        encoded = [str(text).encode("utf-8") for text in column.fillna("").tolist()]
         width = max((len(text) for text in encoded), default=0)
         return np.array(encoded, dtype=f"S{max(width, 1)}")
     return column.to_numpy()

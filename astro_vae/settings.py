@@ -33,7 +33,7 @@ from astro_vae.errors import UserError
 
 # A leading hyphen would be read as an option where the name is a word of a command.
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-RESERVED_MODEL_NAMES = ("classifier",)  # the judge of samples has this folder beside the models
+RESERVED_MODEL_NAMES = ("benchmarks", "classifier", "logs")  # these folders lie beside those of the models
 
 
 def setting(default: Any, meaning: str, *, unit: str = "", **constraints: Any) -> Any:
@@ -206,7 +206,9 @@ class VaeSettings(Section):
         "gaussian", "p(x | z, y): Gaussian with one learned sigma, or one of the Bernoulli family for values in [0, 1]."
     )
     beta: float = setting(1.0, "Weight of the KL divergence; 1 is the evidence lower bound.", gt=0)
-    free_nats: float = setting(0.0, "KL divergence per latent below which nothing is gained (0: off).", unit="nat", ge=0)
+    free_nats: float = setting(
+        0.0, "KL divergence per latent below which nothing is gained (0: off).", unit="nat", ge=0
+    )
     labels: tuple[str, ...] = setting(
         (), "Labels to train on, in this order; objects with another label are left out (empty: all)."
     )
@@ -311,9 +313,10 @@ class SurveySettings(Section):
         view, split = self.view, self.split
         if view.method == "crop" and view.size > view.frame:
             raise ValueError(f"view.size ({view.size}) cannot be cropped from view.frame ({view.frame}); enlarge frame")
+        stored = self.prepare.size
         for name, size in (("view.frame", view.frame), ("prepare.field", self.prepare.field)):
-            if size > self.prepare.size:
-                raise ValueError(f"{name} ({size}) is larger than the stored cutout, prepare.size ({self.prepare.size})")
+            if size > stored:
+                raise ValueError(f"{name} ({size}) is larger than the stored cutout, prepare.size ({stored})")
         if split.validation_fraction + split.test_fraction >= 1:
             raise ValueError("split.validation_fraction and split.test_fraction leave nothing to train on")
         return self

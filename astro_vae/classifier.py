@@ -1,0 +1,179 @@
+"""Judge generated samples: a small network trained on real images only, independent of any generative model.
+
+It never sees a sample in training and no model sees it, so that the agreement between the label that a
+sample was asked for and the one that it gets says something about the sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from astro_vae.errors import UserError
+from astro_vae.files import atomic, read_json, step_lock, write_json
+from astro_vae.settings import AugmentSettings, ClassifierSettings, ExecutionSettings, ViewSettings
+from astro_vae.steps._device import matmul_precision, open_fabric, ran_on
+from astro_vae.steps._training_data import Part, Stream, TrainingData, open_training_data, read_part
+
+CONTRACT, WEIGHTS = "classifier.json", "weights.safetensors"
+CHANNELS = (16, 32, 64, 96)
+BATCH = 128
+LEARNING_RATE = 2e-3
+RESAMPLINGS = 1000
+
+
+class Network(nn.Module):
+    """Convolutions with stride 2, their mean over places, and the logits of the labels.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one object: (length,) or (height, width).
+    n_labels : int
+    """
+
+    def __init__(self, shape: Sequence[int], n_labels: int) -> None:
+        super().__init__()
+        convolution = nn.Conv1d if len(shape) == 1 else nn.Conv2d
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip((1, *CHANNELS), CHANNELS, strict=False):
+            layers += [convolution(inputs, outputs, 5, stride=2, padding=2), nn.GroupNorm(8, outputs), nn.ReLU()]
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(CHANNELS[-1], n_labels))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, C) of images (B, *shape), bytes or values in [0, 1]."""
+        x = images.float() / 255 if images.dtype == torch.uint8 else images
+        return self.head(self.features(x[:, None]).flatten(2).mean(dim=2))
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained judge.
+
+    Attributes
+    ----------
+    network : Network
+    labels : tuple of str
+    figures : dict
+        What classifier.json says: accuracy and log-loss on real validation and test objects.
+    """
+
+    network: Network
+    labels: tuple[str, ...]
+    figures: dict[str, Any]
+
+    @torch.inference_mode()
+    def predict(self, images: np.ndarray, *, batch: int = 256) -> np.ndarray:
+        """Return label probabilities (N, C) of images (N, *shape), bytes or values in [0, 1]."""
+        self.network.eval()
+        values = images if images.dtype == np.uint8 else images.astype(np.float32)
+        starts = range(0, max(len(values), 1), batch)
+        logits = [self.network(torch.from_numpy(values[i : i + batch])) for i in starts]
+        return torch.cat(logits).softmax(dim=1).numpy()
+
+
+def classifier(
+    settings: ClassifierSettings, view: ViewSettings, augment: AugmentSettings, *, objects: Path, split: Path,
+    augmented: Path, out: Path, execution: ExecutionSettings,
+) -> None:
+    """Train the judge on the labelled examples and write `out`: weights.safetensors and classifier.json.
+
+    Where the training part has fewer than two labels there is nothing to judge; classifier.json then says so.
+
+    Parameters
+    ----------
+    settings : ClassifierSettings
+    view, augment : ViewSettings, AugmentSettings
+        What the examples were made with.
+    objects, split, augmented : Path
+        The files of the steps prepare, split and augment.
+    out : Path
+        Folder of the classifier.
+    execution : ExecutionSettings
+    """
+    with step_lock(out.parent, "classifier"):
+        data = open_training_data((), view, augment, objects=objects, split=split, augmented=augmented)
+        (out / CONTRACT).unlink(missing_ok=True)
+        contract = {
+            "labels": list(data.labels), "shape": list(data.examples.shape), "inputs": data.contract["inputs"],
+            "settings": settings.model_dump(mode="json"),
+        }
+        if len(data.labels) < 2:
+            reason = f"the training part has {len(data.labels)} labels; a classifier needs two"
+            print(f"classifier: {reason}")
+            write_json(out / CONTRACT, {**contract, "reason": reason})
+            return
+        network, machine = _train(settings, data, execution)
+        judge = Classifier(network, data.labels, {})
+        test = read_part(objects, split, "test", view, data.labels)
+        figures = {name: _figures(judge, part, settings.seed) for name, part in (("validation", data.validation), ("test", test))}
+        with atomic(out / WEIGHTS) as partial:
+            save_file(network.state_dict(), partial)
+        write_json(out / CONTRACT, {**contract, **figures, "ran_on": machine})
+
+
+def load_classifier(folder: Path) -> Classifier | None:
+    """Load a classifier; None where there were too few labels to train one.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no classifier, or its weights are missing or damaged.
+    """
+    figures = read_json(Path(folder) / CONTRACT)
+    if "reason" in figures:
+        return None
+    network = Network(figures["shape"], len(figures["labels"]))
+    try:
+        network.load_state_dict(load_file(Path(folder) / WEIGHTS))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(f"{folder}: the weights do not fit classifier.json or are damaged ({error}); "
+                        "run the step 'classifier' again") from None
+    return Classifier(network.eval(), tuple(figures["labels"]), figures)
+
+
+def _train(settings: ClassifierSettings, data: TrainingData, execution: ExecutionSettings) -> tuple[Network, dict[str, Any]]:
+    torch.manual_seed(settings.seed)
+    network = Network(data.examples.shape, len(data.labels))
+    fabric = open_fabric(network, "bf16-mixed", execution)
+    rate = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-2, fused=True)
+    module, optimizer = fabric.setup(network.to(memory_format=torch.channels_last), rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(rate, LEARNING_RATE, total_steps=-(-settings.examples // BATCH) + 1)
+    stream = Stream(data.examples, data.targets >= 0, settings.seed)
+    with matmul_precision("bf16-mixed"):
+        machine = ran_on(fabric)
+        for seen in range(0, settings.examples, BATCH):
+            rows = stream.take(seen, min(BATCH, settings.examples - seen))
+            logits = module(fabric.to_device(torch.from_numpy(data.images(rows))))
+            loss = nn.functional.cross_entropy(logits, fabric.to_device(torch.from_numpy(data.targets[rows])))
+            fabric.backward(loss)
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+    return network.cpu(), machine
+
+
+def _figures(judge: Classifier, part: Part, seed: int) -> dict[str, Any]:
+    """Return accuracy and log-loss on labelled objects, with bootstrap errors over objects."""
+    known = part.labels >= 0
+    n = int(known.sum())
+    if not n:
+        return {"objects": 0}
+    log_p = np.log(np.clip(judge.predict(part.images[known]), 1e-12, 1))
+    labels = part.labels[known]
+    right = log_p.argmax(axis=1) == labels
+    loss = -log_p[np.arange(n), labels].astype(np.float64)
+    drawn = np.random.default_rng(seed).integers(n, size=(RESAMPLINGS, n))
+    return {
+        "objects": n,
+        "accuracy": float(right.mean()), "accuracy_error": float(right[drawn].mean(axis=1).std()),
+        "log_loss": float(loss.mean()), "log_loss_error": float(loss[drawn].mean(axis=1).std()),
+    }

@@ -1,0 +1,201 @@
+"""Turn physical images into what a network sees: threshold, mask, scale, crop.
+
+This is the last act of augment, encode and score alike, so that training and use cannot drift apart. With
+the default settings it is the recipe behind the published MiraBest images (Porter & Scaife 2023, MNRAS
+RAS Techniques and Instruments 2, 293), bit for bit.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from astro_vae.errors import UserError
+from astro_vae.settings import ViewSettings
+
+BLOCK = 32  # images at a time: what is between input and output then stays in the cache of the processor
+
+
+def frame_size(settings: ViewSettings) -> int:
+    """Return the side (pixel) of the smallest input that `view` takes."""
+    return settings.frame
+
+
+def is_crop_only(settings: ViewSettings, scaled: bool) -> bool:
+    """Tell whether the view of 8-bit images is their central crop and nothing else.
+
+    A transform can then go straight to `settings.size`, since nothing outside the crop matters.
+    """
+    if not scaled or settings.scaling != "linear" or settings.method != "crop" or settings.size > settings.frame:
+        return False
+    if (settings.frame - settings.size) % 2:  # two crops in a row would then not be centred like one
+        return False
+    if settings.mask == "none":
+        return True
+    inside = bool(central(_disc(settings.frame, settings.frame / 2), settings.size).all())
+    return settings.mask == "disc" and inside
+
+
+def view(values: np.ndarray, table: pd.DataFrame, settings: ViewSettings, *, scaled: bool) -> np.ndarray:
+    r"""Return what a network sees of each image.
+
+    In this order: crop to the frame; set pixels at or below `threshold_sigma` times the noise to zero;
+    mask; scale to
+
+    .. math:: u = \lfloor 255\, s((x - x_{min}) / (x_{max} - x_{min})) \rfloor
+
+    with minimum and maximum over the pixels that the mask keeps and s the stretch; crop or resample to
+    `size`. The fraction is cut off, not rounded. Pixels outside the mask, and NaN, are 0. Images that the
+    survey has `scaled` already are only cropped, masked and, where asked, stretched.
+
+    Parameters
+    ----------
+    values : ndarray, shape (B, H, H)
+        Physical values (Jy/beam), or uint8 if `scaled`; H at least the frame.
+    table : DataFrame, B rows
+        `noise` (same unit as the values; not used if `scaled`); `las_arcsec` and `pixel_arcsec` for the
+        mask of angular size, where an object without a size gets the inscribed disc.
+    settings : ViewSettings
+    scaled : bool
+        The values are 8-bit images that the survey has already clipped and scaled.
+
+    Returns
+    -------
+    ndarray, shape (B, size, size), uint8
+
+    Raises
+    ------
+    UserError
+        If the images are smaller than the frame, the frame is smaller than the crop, a noise is missing,
+        or a z-scale is asked for images without their noise.
+    """
+    _check(values, table, settings, scaled)
+    out = np.empty((len(values), settings.size, settings.size), np.uint8)
+    for start in range(0, len(values), BLOCK):
+        rows = slice(start, start + BLOCK)
+        frames = central(values[rows], settings.frame)
+        kept = _kept(table.iloc[rows], settings)
+        if scaled:
+            grey = _stretched_grey(frames, kept, settings)
+        else:
+            grey = _grey(frames, table["noise"].to_numpy(float)[rows], kept, settings)
+        out[rows] = _sized(grey, settings)
+    return out
+
+
+def central(values: np.ndarray, size: int) -> np.ndarray:
+    """Return the central (..., size, size) of images (..., H, W), as a view of their memory."""
+    top, left = ((side - size) // 2 for side in values.shape[-2:])
+    return values[..., top : top + size, left : left + size]
+
+
+def _check(values: np.ndarray, table: pd.DataFrame, settings: ViewSettings, scaled: bool) -> None:
+    side = min(values.shape[-2:])
+    if side < settings.frame:
+        raise UserError(f"images of {side} pixels are smaller than view.frame = {settings.frame}; set it to {side}")
+    if settings.method == "crop" and settings.size > settings.frame:
+        raise UserError(
+            f"view.size = {settings.size} cannot be cropped from view.frame = {settings.frame}; "
+            "make it smaller, or set view.method to resample"
+        )
+    if scaled and settings.scaling == "zscale":
+        raise UserError("view.scaling = zscale needs the noise, and these 8-bit images have lost it; use asinh")
+    if not scaled and settings.threshold_sigma >= 0:
+        bad = np.flatnonzero(~np.isfinite(table["noise"].to_numpy(float)))
+        if len(bad):
+            name = table["object_id"].iloc[bad[0]] if "object_id" in table else f"image {bad[0]}"
+            raise UserError(f"{name}: its noise is not known; prepare it again, or set view.threshold_sigma to -1")
+
+
+def _disc(size: int, radius: float | np.ndarray) -> np.ndarray:
+    """Return the pixels (size, size) within `radius` of the published centre, (size/2, size/2)."""
+    squares = (np.arange(size) - size // 2) ** 2
+    return squares[:, None] + squares <= np.asarray(radius) ** 2
+
+
+def _kept(table: pd.DataFrame, settings: ViewSettings) -> np.ndarray | None:
+    """Return the pixels that the mask keeps, (frame, frame) or (B, frame, frame); None for all."""
+    if settings.mask == "none":
+        return None
+    inscribed = settings.frame / 2
+    if settings.mask == "disc":
+        return _disc(settings.frame, inscribed)
+    sizes = np.ceil(table["las_arcsec"].to_numpy(float) / table["pixel_arcsec"].to_numpy(float))
+    radii = np.fmin(np.ceil(sizes / 2), inscribed)  # of the published notebook; NaN gives the inscribed disc
+    return _disc(settings.frame, radii[:, None, None])
+
+
+def _grey(frames: np.ndarray, noise: np.ndarray, kept: np.ndarray | None, settings: ViewSettings) -> np.ndarray:
+    """Scale physical frames (B, F, F) to uint8, already cropped where the method is to crop."""
+    bright = np.isfinite(frames)
+    if settings.threshold_sigma >= 0:
+        limit = (settings.threshold_sigma * noise).astype(frames.dtype)
+        bright &= frames > limit[:, None, None]
+    if kept is not None:
+        bright &= kept
+    x = np.zeros_like(frames)
+    np.copyto(x, frames, where=bright)
+    zscale = settings.scaling == "zscale"
+    low, high = _zscale_limits(frames, kept) if zscale else _extremes(x, kept)
+    shown = bright if zscale else np.True_ if kept is None else kept
+    if settings.method == "crop":  # what follows acts on each pixel alone, so only those that stay need it
+        x, shown = central(x, settings.size), shown if shown.ndim == 0 else central(shown, settings.size)
+    with np.errstate(divide="ignore", invalid="ignore"):  # an image without contrast becomes black below
+        x = (x - low) / (high - low)
+    x = _stretch(np.clip(x, 0, 1) if zscale else x, settings)
+    x *= 255
+    grey = np.zeros(x.shape, np.uint8)
+    np.copyto(grey, x, where=shown & (high > low), casting="unsafe")
+    return grey
+
+
+def _extremes(x: np.ndarray, kept: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return minimum and maximum of each image over the kept pixels, (B, 1, 1)."""
+    if kept is None:
+        return x.min(axis=(1, 2), keepdims=True), x.max(axis=(1, 2), keepdims=True)
+    outside = np.where(kept, x.dtype.type(0), x.dtype.type(np.inf))  # ten times as fast as the argument `where`
+    return (x + outside).min(axis=(1, 2), keepdims=True), (x - outside).max(axis=(1, 2), keepdims=True)
+
+
+def _zscale_limits(frames: np.ndarray, kept: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the limits of IRAF's z-scale for each frame, from the kept pixels before the threshold."""
+    from astropy.visualization import ZScaleInterval
+
+    masks = np.broadcast_to(True if kept is None else kept, frames.shape)
+    limits = [ZScaleInterval().get_limits(frame[mask]) for frame, mask in zip(frames, masks, strict=True)]
+    low, high = np.array(limits, dtype=frames.dtype).T[:, :, None, None]
+    return low, high
+
+
+def _stretched_grey(frames: np.ndarray, kept: np.ndarray | None, settings: ViewSettings) -> np.ndarray:
+    """Mask 8-bit frames, and stretch them unless the stretch is linear."""
+    if settings.scaling != "linear":
+        frames = (255 * _stretch(frames / np.float32(255), settings)).astype(np.uint8)
+    return frames if kept is None else frames * kept
+
+
+def _stretch(x: np.ndarray, settings: ViewSettings) -> np.ndarray:
+    """Stretch values in [0, 1] to values in [0, 1]."""
+    if settings.scaling == "sqrt":
+        return np.sqrt(x)
+    if settings.scaling == "log":
+        return np.log1p(x / settings.stretch) / _at_one(np.log1p, settings.stretch, x.dtype)
+    if settings.scaling == "asinh":
+        return np.arcsinh(x / settings.stretch) / _at_one(np.arcsinh, settings.stretch, x.dtype)
+    return x
+
+
+def _at_one(function: np.ufunc, stretch: float, dtype: np.dtype) -> np.ndarray:
+    # As an array of the same type, so that the brightest pixel divides by itself and gives 1, not 1 - 1e-7.
+    return function(np.ones(1, dtype) / stretch)
+
+
+def _sized(grey: np.ndarray, settings: ViewSettings) -> np.ndarray:
+    """Crop or resample (B, F, F) to (B, size, size)."""
+    if settings.method == "crop":
+        return central(grey, settings.size)
+    shrinks = settings.size < settings.frame
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    sides = (settings.size, settings.size)
+    return np.stack([cv2.resize(image, sides, interpolation=method) for image in grey])

@@ -1,0 +1,74 @@
+"""Say which rooms belong to a kind of data; the only place that knows both images and spectra."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from astro_vae.errors import UserError
+
+KINDS = {"image": "astro_vae.images"}
+"""The package of each kind; every package has the same modules, with the same functions."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The rooms of one kind of data, imported when they are first used.
+
+    Attributes
+    ----------
+    name : str
+    package : str
+        Dotted name of the package that holds the modules below.
+    """
+
+    name: str
+    package: str
+
+    @property
+    def cut(self) -> ModuleType:
+        """What of a candidate is stored, and when it is refused."""
+        return self._module("cut")
+
+    @property
+    def twins(self) -> ModuleType:
+        """Which objects show the same field, where no positions say so."""
+        return self._module("twins")
+
+    @property
+    def view(self) -> ModuleType:
+        """From stored values to what a network sees."""
+        return self._module("view")
+
+    @property
+    def measure(self) -> ModuleType:
+        """Noise, fluxes and sizes of one object."""
+        return self._module("measure")
+
+    @property
+    def augment(self) -> ModuleType:
+        """Draw transforms of objects and carry them out."""
+        return self._module("augment")
+
+    @property
+    def draw(self) -> ModuleType:
+        """Pictures of objects."""
+        return self._module("draw")
+
+    def _module(self, name: str) -> ModuleType:
+        return importlib.import_module(f"{self.package}.{name}")
+
+
+def kind(name: str) -> Kind:
+    """Return the kind of that name, or raise a `UserError` that lists the known ones."""
+    if name not in KINDS:
+        raise UserError(f"'{name}' is no kind of data; known: {', '.join(sorted(KINDS))}")
+    return Kind(name, KINDS[name])
+
+
+def to_network(images: np.ndarray) -> np.ndarray:
+    """Turn views of bytes (B, *shape) into the float32 values in [0, 1] that a network sees."""
+    return np.asarray(images, dtype=np.float32) / np.float32(255)

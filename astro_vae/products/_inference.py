@@ -1,0 +1,135 @@
+"""Ask a model about images under each label, in batches: posteriors, evidences, decoded images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from astro_vae.kinds import to_network
+from astro_vae.model import TrainedModel
+from astro_vae.vae import objectives
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of images under each label.
+
+    Attributes
+    ----------
+    mean, sd : ndarray, shape (B, C, K)
+        Of q(z | x, y).
+    log_evidence : ndarray, shape (B, C)
+        Importance-weighted bound on log p(x | y), nat.
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    log_evidence: np.ndarray
+
+
+class Inference:
+    """A model with a prior, asked in batches.
+
+    A model that knows no labels counts as one with a single label, so that nobody else needs to care.
+
+    Parameters
+    ----------
+    model : TrainedModel
+    prior : Module, optional
+        p(z | y); by default the model's own, that is the fitted one where there is one.
+    seed : int
+        Of the draws, which are the same for every label.
+
+    Attributes
+    ----------
+    labels : list of str
+    n_classes : int
+    frequencies : ndarray, shape (n_classes,)
+        Natural frequencies of the labels.
+    """
+
+    def __init__(self, model: TrainedModel, prior: Any = None, *, seed: int = 0) -> None:
+        self.module, self.prior = model.module, model.prior if prior is None else prior
+        self.labels = list(model.labels)
+        self.n_classes = max(len(self.labels), 1)
+        self.frequencies = model.frequencies if self.labels else np.ones(1)
+        self.device = model.device
+        self._generator = torch.Generator().manual_seed(seed)
+
+    @torch.inference_mode()
+    def ask(self, images: np.ndarray, draws: int) -> Answer:
+        """Return posteriors and importance-weighted evidence under each label, with `draws` draws of the latents."""
+        parts = [self._ask(self._tensor(images[i : i + BATCH]), draws) for i in range(0, len(images), BATCH)]
+        return Answer(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def _ask(self, x: Tensor, draws: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        posteriors = [self.module.encode(x, self._label(y, len(x))) for y in range(self.n_classes)]
+        mean = torch.stack([p.mu for p in posteriors], dim=1)  # (B, C, K)
+        sd = torch.stack([p.sigma for p in posteriors], dim=1)
+        if self.labels:
+            evidence = objectives.label_log_evidence(self.module, x, draws, self._generator, prior=self.prior)
+        else:
+            evidence = self._bound(x, self._label(0, len(x)), draws, self.prior)[:, None]
+        return mean.cpu().numpy(), sd.cpu().numpy(), evidence.cpu().numpy()
+
+    def encode(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation of q(z | x, y), (B, K) each, for one label each (B,)."""
+
+        def pair(rows: slice) -> Tensor:
+            posterior = self.module.encode(self._tensor(images[rows]), self._number(labels[rows]))
+            return torch.stack([posterior.mu, posterior.sigma], dim=1)
+
+        both = self._batched(len(images), pair, (2, self.module.n_latents))
+        return both[:, 0], both[:, 1]
+
+    def decode(self, z: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return the mean images (B, *shape) of latents (B, K) under labels (B,)."""
+        return self._batched(
+            len(z), lambda rows: self.module.decode(self._latents(z[rows]), self._number(labels[rows])), self.module.shape
+        )
+
+    def log_likelihood(self, images: np.ndarray, z: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return log p(x | z, y) with all constants, nat: (B,)."""
+        return self._batched(len(z), lambda rows: self.module.log_likelihood(
+            self._tensor(images[rows]), self._latents(z[rows]), self._number(labels[rows])
+        )).astype(np.float64)
+
+    def log_prior(self, z: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return log p(z | y), nat: (B,)."""
+        return self._batched(
+            len(z), lambda rows: self.prior.log_prob(self._latents(z[rows]), self._number(labels[rows]))
+        ).astype(np.float64)
+
+    def bound(self, images: np.ndarray, labels: np.ndarray, draws: int, prior: Any = None) -> np.ndarray:
+        """Return the importance-weighted bound on log p(x | y), nat: (B,); by default under N(0, I), as in training."""
+        return self._batched(
+            len(images), lambda rows: self._bound(self._tensor(images[rows]), self._number(labels[rows]), draws, prior)
+        )
+
+    def _bound(self, x: Tensor, label: Tensor, draws: int, prior: Any) -> Tensor:
+        return objectives.importance_weighted_bound(self.module, x, label, draws, self._generator, prior=prior)
+
+    @torch.inference_mode()
+    def _batched(self, n: int, function: Callable[[slice], Tensor], shape: tuple[int, ...] = ()) -> np.ndarray:
+        parts = [function(slice(i, i + BATCH)).cpu().numpy() for i in range(0, n, BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, *shape), np.float32)
+
+    def _tensor(self, images: np.ndarray) -> Tensor:
+        values = to_network(images) if images.dtype == np.uint8 else images.astype(np.float32)
+        return torch.from_numpy(values).to(self.device)
+
+    def _latents(self, z: np.ndarray) -> Tensor:
+        return torch.as_tensor(np.asarray(z, dtype=np.float32), device=self.device)
+
+    def _number(self, labels: np.ndarray) -> Tensor:
+        return torch.as_tensor(np.asarray(labels), dtype=torch.long, device=self.device)
+
+    def _label(self, label: int, n: int) -> Tensor:
+        return torch.full((n,), label, dtype=torch.long, device=self.device)

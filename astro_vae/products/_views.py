@@ -1,0 +1,140 @@
+"""What a model sees of the objects: as they lie, turned around the circle, or turned to their long axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astro_vae import kinds
+from astro_vae.errors import UserError
+from astro_vae.model import TrainedModel
+from astro_vae.objects import Objects, open_objects
+from astro_vae.settings import ViewSettings
+from astro_vae.steps._examples import read_split
+
+BLOCK = 256  # objects in memory at a time, times the number of pixels of the stored cutout
+
+
+class Views:
+    """The objects of a file, as a model sees them.
+
+    Parameters
+    ----------
+    objects, split : Path
+        The files of the steps prepare and split.
+    model : TrainedModel
+        Its contract says the kind and the view.
+
+    Attributes
+    ----------
+    table : DataFrame
+        The usable objects in the order of their values, with the columns `part` and `group`.
+
+    Raises
+    ------
+    UserError
+        If the objects are not what the model was trained on.
+    """
+
+    def __init__(self, objects: Path, split: Path, model: TrainedModel) -> None:
+        self.objects = open_objects(objects)
+        self.settings = ViewSettings(**model.contract["view"])
+        self.scaled = bool(self.objects.attributes["scaled"])
+        _check(self.objects, model.contract)
+        kind = kinds.kind(self.objects.attributes["kind"])
+        self._view, self._augment = kind.view, kind.augment
+        self.table = with_split(self.objects.usable.reset_index(drop=True), split)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def blocks(self, rows: np.ndarray | None = None) -> Iterator[Block]:
+        """Yield blocks of at most `BLOCK` objects; `rows`, a mask (N,), leaves objects out."""
+        for start in range(0, len(self), BLOCK):
+            stop = min(start + BLOCK, len(self))
+            kept = np.arange(start, stop) if rows is None else start + np.flatnonzero(rows[start:stop])
+            if len(kept):
+                values = self.objects.read("values", start, stop)[kept - start]
+                yield Block(self, kept, self.table.iloc[kept], values)
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """Return the views of the objects of a mask (N,), as they lie: uint8 (n, *shape)."""
+        seen = [block.as_it_lies() for block in self.blocks(rows)]
+        return np.concatenate(seen) if seen else np.zeros((0, *self._shape()), np.uint8)
+
+    def _shape(self) -> tuple[int, ...]:
+        return tuple(self._view.view(self.objects.read("values", 0, 1), self.table[:1], self.settings, scaled=self.scaled).shape[1:])
+
+
+class Block:
+    """Some objects of a file with their values.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (B,)
+        Their rows in `Views.table`.
+    table : DataFrame
+        These rows.
+    """
+
+    def __init__(self, views: Views, rows: np.ndarray, table: pd.DataFrame, values: np.ndarray) -> None:
+        self.rows, self.table = rows, table
+        self._views, self._values = views, values
+
+    def as_it_lies(self) -> np.ndarray:
+        """Return the views, not turned: uint8 (B, *shape)."""
+        v = self._views
+        return v._view.view(self._values, self.table, v.settings, scaled=v.scaled)
+
+    def turned(self, angles_deg: np.ndarray | float) -> np.ndarray:
+        """Return the views after a turn, counter-clockwise as displayed: uint8 (B, *shape).
+
+        The stored values are turned, so that what lay outside the view comes in; the view is the last act.
+        """
+        v = self._views
+        direct = v._view.is_crop_only(v.settings, v.scaled)
+        size = v.settings.size if direct else v._view.frame_size(v.settings)
+        values = v._augment.turn(self._values, angles_deg, out_size=size)
+        return values if direct else v._view.view(values, self.table, v.settings, scaled=v.scaled)
+
+    def rotations(self, n: int) -> Iterator[np.ndarray]:
+        """Yield the views turned by n angles evenly around the circle, the first as they lie."""
+        for k in range(n):
+            yield self.turned(360 * k / n) if k else self.as_it_lies()
+
+    def upright(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the views with the long axis upright and the brighter half above, and a mask of those that have an axis."""
+        angles = self.table["axis_angle_deg"].to_numpy(float) if "axis_angle_deg" in self.table else np.full(len(self.rows), np.nan)
+        known = np.isfinite(angles)
+        angles = np.where(known, -angles, 0.0)
+        images = self.turned(angles)
+        middle = images.shape[1] // 2
+        lower, upper = (half.sum(axis=(1, 2), dtype=np.int64) for half in (images[:, :middle], images[:, -middle:]))
+        below = known & (lower > upper)
+        if below.any():
+            images = np.where(below[:, None, None], self.turned(angles + 180), images)
+        return images, known
+
+
+def with_split(table: pd.DataFrame, split: Path) -> pd.DataFrame:
+    """Return the objects with part and group of the split; -1 for what the split does not know."""
+    parts = read_split(split)
+    groups = pd.read_csv(split, dtype={"object_id": str}, keep_default_na=False).set_index("object_id")["group"]
+    unknown = ~table["object_id"].isin(parts.index)
+    if unknown.any():
+        raise UserError(f"{split}: object '{table['object_id'][unknown].iloc[0]}' has no row; run the step 'split' again")
+    return table.assign(part=table["object_id"].map(parts), group=table["object_id"].map(groups))
+
+
+def _check(objects: Objects, contract: dict[str, Any]) -> None:
+    for name in ("kind", "scaled"):
+        found, wanted = objects.attributes.get(name), contract.get(name)
+        if found != wanted:
+            raise UserError(
+                f"{objects.path}: its '{name}' is {found!r}, the model was trained on {wanted!r}; "
+                "give the objects of the same survey, or train a model on these"
+            )

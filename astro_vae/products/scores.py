@@ -1,0 +1,156 @@
+"""Scores of strangeness: each a short function, found by its name in `SCORES`; higher is stranger.
+
+A new one is a function from `Seen` to one number per object, and an entry in `SCORES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import NearestNeighbors
+
+from astro_vae.products._inference import Inference
+from astro_vae.products.priors import Reference
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Objects as a model sees them, in one orientation.
+
+    Attributes
+    ----------
+    images : ndarray of uint8, shape (B, *shape)
+    label : ndarray of int, shape (B,)
+        The label under which each is judged.
+    z : ndarray, shape (B, K)
+        Posterior means under it.
+    row : ndarray of int, shape (B,)
+        Row of each object in the values of the object file; it tells an object's own copies among the references.
+    inference : Inference
+    reference : Reference
+    forests : dict of int to IsolationForest
+        By label, fitted to its reference latents.
+    neighbours : int
+    """
+
+    images: np.ndarray
+    label: np.ndarray
+    z: np.ndarray
+    row: np.ndarray
+    inference: Inference
+    reference: Reference
+    forests: dict[int, IsolationForest]
+    neighbours: int
+
+
+def reconstruction(seen: Seen) -> np.ndarray:
+    """Return -log p(x | z, y) at the posterior mean, nat per pixel: what the model cannot redraw."""
+    pixels = np.prod(seen.images.shape[1:])
+    return -seen.inference.log_likelihood(seen.images, seen.z, seen.label) / pixels
+
+
+def latent_density(seen: Seen) -> np.ndarray:
+    """Return -log p(z | y) of the posterior mean under the fitted prior, nat."""
+    return -seen.inference.log_prior(seen.z, seen.label)
+
+
+def isolation_forest(seen: Seen) -> np.ndarray:
+    """Return the anomaly score 2^(-E[path] / c) of the latents (Liu et al. 2008, eq. 2), in (0, 1]."""
+    return by_label(seen.label, lambda label, rows: -seen.forests[label].score_samples(seen.z[rows]))
+
+
+def nearest_neighbours(seen: Seen) -> np.ndarray:
+    """Return the mean distance of the latents to the nearest references of the same label.
+
+    Copies of the object itself do not count, so that objects of the training part are judged like others.
+    """
+
+    def distance(label: int, rows: np.ndarray) -> np.ndarray:
+        of_label = seen.reference.label == label
+        z, parent = seen.reference.z[of_label], seen.reference.parent[of_label]
+        own = int(np.unique(parent, return_counts=True)[1].max())
+        found = NearestNeighbors(n_neighbors=min(seen.neighbours + own, len(z))).fit(z)
+        distances, indices = found.kneighbors(seen.z[rows])
+        foreign = parent[indices] != seen.row[rows, None]
+        counted = foreign & (np.cumsum(foreign, axis=1) <= seen.neighbours)
+        return np.where(counted, distances, 0).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+
+    return by_label(seen.label, distance)
+
+
+def by_label(label: np.ndarray, function: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return function(label, rows), put together over the labels that occur: (B,)."""
+    values = np.empty(len(label))
+    for one in np.unique(label):
+        rows = np.flatnonzero(label == one)
+        values[rows] = function(int(one), rows)
+    return values
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score, and what to say of an object that is high in it."""
+
+    function: Callable[[Seen], np.ndarray]
+    description: str
+    words: str
+    unit: str = ""
+
+
+SCORES = {
+    "reconstruction": Score(
+        reconstruction, "Minus log likelihood at the posterior mean, per pixel (nat), mean over rotations",
+        "the model redraws it badly",
+    ),
+    "latent_density": Score(
+        latent_density, "Minus log density of the latents under the prior of the label (nat), mean over rotations",
+        "its latents are improbable",
+    ),
+    "isolation_forest": Score(
+        isolation_forest, "Anomaly score of an isolation forest on the latents, mean over rotations",
+        "few cuts set its latents apart",
+    ),
+    "nearest_neighbours": Score(
+        nearest_neighbours, "Mean distance of the latents to the nearest training objects, mean over rotations",
+        "far from its nearest neighbours",
+    ),
+}
+"""Scores by name, each averaged over rotations and then combined."""
+
+
+TRIVIAL = {
+    "trivial_flux": ("total_flux", "Trivial score: integrated flux density; peak where that is not known"),
+    "trivial_size": ("las_arcsec", "Trivial score: largest angular size"),
+    "trivial_nonzero": ("n_nonzero", "Trivial score: pixels above the threshold"),
+}
+"""Scores that need no model, by name: the measured column behind each, to see what a model adds."""
+
+
+def trivial_scores(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the trivial scores of objects; NaN where a column was not measured."""
+    made = {}
+    for name, (column, _) in TRIVIAL.items():
+        values = table[column].astype(float) if column in table else pd.Series(np.nan, index=table.index)
+        if name == "trivial_flux" and values.isna().all() and "peak_flux" in table:
+            values = table["peak_flux"].astype(float)
+        made[name] = values
+    return pd.DataFrame(made)
+
+
+def percentile(scores: np.ndarray) -> np.ndarray:
+    """Return the fraction of the other objects that each one exceeds, ties counting half, in [0, 1]; NaN stays."""
+    known = np.isfinite(scores)
+    ranks = pd.Series(scores).where(known).rank().to_numpy()
+    return (ranks - 1) / max(int(known.sum()) - 1, 1)
+
+
+def forests(reference: Reference, seed: int = 0) -> dict[int, IsolationForest]:
+    """Fit an isolation forest (Liu et al. 2008; 200 trees of 256 latents each) to the references of each label."""
+    return {
+        int(label): IsolationForest(200, random_state=seed).fit(reference.z[reference.label == label])
+        for label in np.unique(reference.label)
+    }

@@ -1,0 +1,99 @@
+"""Say what became of the survey's objects: counts, refusals, places on the sky, sizes and brightness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from astro_vae.report.charts import histogram
+from astro_vae.report.gather import PARTS, SurveyResults
+from astro_vae.report.sky import sky_map
+from astro_vae.report.words import number, plural
+
+REFUSED_ROWS = 200
+UNLABELLED = "unlabelled"
+HISTOGRAMS = (
+    ("las_arcsec", "largest angular size (arcsec)"),
+    ("snr", "peak over noise"),
+    ("total_flux", "integrated flux density (Jy)"),
+    ("n_nonzero", "pixels above the threshold"),
+)
+
+
+def label_groups(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the rows of each label, the most frequent first and what has none last."""
+    labels = table["label"].fillna("").replace("", UNLABELLED)
+    order = sorted(labels.unique(), key=lambda name: (name == UNLABELLED, -int((labels == name).sum()), name))
+    return {name: table[labels == name] for name in order}
+
+
+def objects_section(results: SurveyResults) -> dict[str, Any]:
+    """Return what the template needs for the section on objects."""
+    table = results.table
+    kept = table[table["row"] >= 0]
+    refused = table[table["row"] < 0]
+    counts, head = _counts(kept)
+    return {
+        "words": _words(results, table, kept), "counts": counts, "counts_head": head,
+        "sky": _sky(kept), "charts": _histograms(kept),
+        "refused": list(refused[["object_id", "reason"]].head(REFUSED_ROWS).itertuples(index=False, name=None)),
+        "refused_words": _reasons(refused),
+        "refused_left": f"{plural(len(refused) - REFUSED_ROWS, 'more row')} in objects.h5."
+        if len(refused) > REFUSED_ROWS else "",
+        "dropped": _dropped(results),
+    }
+
+
+def _words(results: SurveyResults, table: pd.DataFrame, kept: pd.DataFrame) -> Markup:
+    shape = " by ".join(str(n) for n in results.objects.shape)
+    unit = results.objects.attributes.get("unit") or "no unit"
+    stored = "8-bit images that the survey has scaled" if results.objects.attributes.get("scaled") else f"in {unit}"
+    return Markup("{} of {} have values, {} pixels each, {}. Parts are divided by source, before augmentation.").format(
+        number(len(kept)), plural(len(table), "candidate"), shape, stored)
+
+
+def _counts(kept: pd.DataFrame) -> tuple[list[list[Any]], list[str]]:
+    """Count the kept objects by label and part."""
+    groups = label_groups(kept)
+    parts = [part for part in PARTS if (kept["part"] == part).any()]
+    rows = [[name, *(number(int((rows["part"] == part).sum())) for part in parts), number(len(rows))]
+            for name, rows in groups.items()]
+    total = [Markup("<b>all</b>"), *(number(int((kept["part"] == part).sum())) for part in parts), number(len(kept))]
+    return [*rows, total], ["label", *parts, "all"]
+
+
+def _reasons(refused: pd.DataFrame) -> str:
+    """List how often each reason occurs; what follows its colon speaks of the single object."""
+    short = refused["reason"].str.split(":").str[0]
+    return ", ".join(f"{str(reason).strip()} ({n})" for reason, n in short.value_counts().head(8).items()) or "none"
+
+
+def _dropped(results: SurveyResults) -> list[tuple[str, str]]:
+    if results.split is None:
+        return []
+    dropped = results.split[results.split["part"] == "dropped"]
+    reasons = dropped["reason"] if "reason" in dropped else pd.Series("", index=dropped.index)
+    return list(zip(dropped["object_id"], reasons.fillna(""), strict=True))
+
+
+def _sky(kept: pd.DataFrame) -> dict[str, Any] | None:
+    groups = label_groups(kept).items()
+    places = {name: (rows["ra"].to_numpy(float), rows["dec"].to_numpy(float)) for name, rows in groups}
+    svg = sky_map(places, title="Positions of the objects on the sky")
+    return {"title": "Where they lie", "note": "", "svg": svg} if svg else None
+
+
+def _histograms(kept: pd.DataFrame) -> list[dict[str, Any]]:
+    """Draw up to two histograms by label, of the first columns that are measured."""
+    charts: list[dict[str, Any]] = []
+    for column, words in HISTOGRAMS:
+        if len(charts) == 2 or column not in kept or np.isfinite(kept[column].to_numpy(float)).mean() < 0.5:
+            continue
+        groups = {name: rows[column].to_numpy(float) for name, rows in label_groups(kept).items() if len(rows) >= 10}
+        svg = histogram(groups, x_label=words, title=f"Histogram: {words}", log=True)
+        if svg:
+            charts.append({"title": words[0].upper() + words[1:], "note": "by label", "svg": svg})
+    return charts

@@ -1,0 +1,253 @@
+"""Give the examples of augmented.h5 to a training, and the views of one part to whoever evaluates.
+
+An example is one transform of one parent, seen through the view. `Maker` makes examples from their
+parents; it is the only code that does, so that a stored row, a row drawn during the training and a row
+made again alone are the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from astro_vae import kinds
+from astro_vae.errors import UserError
+from astro_vae.objects import Objects, open_objects
+from astro_vae.settings import AugmentSettings, ViewSettings
+from astro_vae.steps._blocks import BLOCK_ROWS, WINDOW_BLOCKS, Blocks, free_memory
+
+PARTS = ("train", "validation", "test", "dropped")
+
+
+class Maker:
+    """Make examples from their parents: one warp each, then the view.
+
+    Parameters
+    ----------
+    objects : Objects
+    transforms : DataFrame
+        One row per example: `parent`, a row of the values of `objects`, and the transform's columns.
+    view, augment : ViewSettings, AugmentSettings
+    threads : int
+        They change the time, never the result.
+    """
+
+    def __init__(
+        self, objects: Objects, transforms: pd.DataFrame, view: ViewSettings, augment: AugmentSettings, *,
+        threads: int = 1,
+    ) -> None:
+        kind = kinds.kind(objects.attributes["kind"])
+        self._view, self._augment = kind.view, kind.augment
+        self.view, self.augment, self.threads = view, augment, threads
+        self.scaled = bool(objects.attributes["scaled"])
+        self.transforms = transforms
+        rows, self._parents = np.unique(transforms["parent"].to_numpy(), return_inverse=True)
+        self._values = read_rows(objects, rows)
+        self._table = objects.usable.iloc[rows]
+
+    def make(self, examples: np.ndarray | Sequence[int]) -> np.ndarray:
+        """Make the examples of these rows of `transforms`: uint8 (len(examples), *shape of the view)."""
+        examples = np.asarray(examples, dtype=np.int64)
+        transforms, parents = self.transforms.iloc[examples], self._parents[examples]
+        table = self._table.iloc[parents]
+        direct = self._view.is_crop_only(self.view, self.scaled)
+        values = self._augment.apply(
+            self._values, parents, transforms, self.augment,
+            out_size=self.view.size if direct else self._view.frame_size(self.view),
+            noise=None if self.scaled else table["noise"].to_numpy(), threads=self.threads,
+        )
+        return values if direct else self._view.view(
+            values, _transformed(table, transforms), self.view, scaled=self.scaled
+        )
+
+
+def _transformed(table: pd.DataFrame, transforms: pd.DataFrame) -> pd.DataFrame:
+    """Return the parents' table as the transforms leave it, as far as a view looks at it.
+
+    The threshold follows the noise that is in the image: the added noise, and the background of a source
+    that is made brighter. That of a fainter one stays at the survey's noise, so that its faint parts sink.
+    """
+    background = np.maximum(transforms["flux_factor"].to_numpy(), 1)
+    noise = table["noise"].to_numpy() * np.hypot(background, transforms["noise_sigma"].to_numpy())
+    las = table["las_arcsec"].to_numpy() * transforms["size_scale"].to_numpy()
+    return table.assign(noise=noise, las_arcsec=las)
+
+
+class _Source(Protocol):
+    def make(self, examples: np.ndarray) -> np.ndarray: ...
+
+
+class _Memory:
+    """All examples in memory, as bytes."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self._images = images
+
+    def make(self, examples: np.ndarray) -> np.ndarray:
+        return self._images[examples]
+
+
+class Examples:
+    """The examples of a training, wherever they come from: memory, blocks of the file, or drawn on the way.
+
+    Attributes
+    ----------
+    labels : ndarray of str, shape (N,)
+        Empty where unknown.
+    parents : ndarray of int, shape (N,)
+        Row of each example's parent in the values of objects.h5.
+    shape : tuple of int
+        Shape of one example.
+    attributes : dict
+        Of augmented.h5: `kind`, `survey`, `scaled`, `labels`, `view`, `augment`, `materialised`, checksums.
+    """
+
+    def __init__(self, augmented: Objects, objects: Objects, source: _Source) -> None:
+        self.table, self.attributes, self.shape = augmented.table, augmented.attributes, augmented.shape
+        self.labels = augmented.table["label"].to_numpy(dtype=object)
+        self.parents = augmented.table["parent"].to_numpy()
+        self._objects, self._source = objects, source
+
+    @classmethod
+    def open(cls, augmented: Path, objects: Path, *, memory: int | None = None, threads: int = 1) -> Examples:
+        """Open the examples.
+
+        Parameters
+        ----------
+        augmented, objects : Path
+            The files of the steps augment and prepare.
+        memory : int, optional
+            Bytes that the examples may take; what is larger is read in blocks. By default half of what
+            is free. It changes the time, never the examples or their order.
+        threads : int
+            Threads that draw examples where the file holds none.
+
+        Raises
+        ------
+        UserError
+            If the files do not belong together.
+        """
+        made, parents = open_objects(augmented), open_objects(objects)
+        _check_pair(made, parents)
+        if not made.attributes["materialised"]:
+            return cls(made, parents, _maker(made, parents, made.table, threads=threads))
+        size = len(made.table) * int(np.prod(made.shape))
+        fits = size <= (free_memory() // 2 if memory is None else memory)
+        return cls(made, parents, _Memory(made.read()) if fits else Blocks(augmented, memory))
+
+    def __len__(self) -> int:
+        return len(self.parents)
+
+    def order(self, seed: int | Sequence[int]) -> np.ndarray:
+        """Return a permutation of all examples that also a file too large for the memory can follow.
+
+        Blocks of rows are shuffled, then the rows within each window of blocks; the rows of the file are
+        in random order already. It depends on `seed` and the number of examples alone.
+        """
+        rng = np.random.default_rng(seed)
+        starts = rng.permutation(np.arange(0, len(self), BLOCK_ROWS))
+        windows = np.array_split(starts, -(-len(starts) // WINDOW_BLOCKS))
+        return np.concatenate([rng.permutation(self._rows(window)) for window in windows])
+
+    def _rows(self, starts: np.ndarray) -> np.ndarray:
+        rows = (starts[:, None] + np.arange(BLOCK_ROWS)).ravel()
+        return rows[rows < len(self)]
+
+    def batch(self, indices: np.ndarray) -> np.ndarray:
+        """Return these examples as uint8 (len(indices), *shape)."""
+        return self._source.make(indices)
+
+    def rebuild(self, row: int) -> np.ndarray:
+        """Make one example again from its parent and its transform: equal to the stored row, byte for byte."""
+        augmented = Objects(Path(), self.table, {}, self.attributes, self.shape)
+        return _maker(augmented, self._objects, self.table.iloc[[row]]).make([0])[0]
+
+
+def _maker(augmented: Objects, objects: Objects, transforms: pd.DataFrame, *, threads: int = 1) -> Maker:
+    view, augment = (augmented.attributes[name] for name in ("view", "augment"))
+    return Maker(objects, transforms, ViewSettings(**view), AugmentSettings(**augment), threads=threads)
+
+
+def _check_pair(augmented: Objects, objects: Objects) -> None:
+    if "augment" not in augmented.attributes:
+        raise UserError(f"{augmented.path}: this file holds no augmented examples; make it by the step 'augment'")
+    if augmented.table["parent"].max() >= len(objects.usable):
+        raise UserError(
+            f"{augmented.path}: made of another {objects.path.name} than {objects.path} "
+            f"({len(objects.usable)} usable objects); make it again by the step 'augment'"
+        )
+
+
+def read_rows(objects: Objects, rows: np.ndarray) -> np.ndarray:
+    """Read the values of these ascending rows: (len(rows), *shape), in blocks, never by a list of rows."""
+    values: np.ndarray | None = None
+    done = 0
+    while done < len(rows):
+        stop = int(np.searchsorted(rows, rows[done] + BLOCK_ROWS))
+        block = objects.read("values", int(rows[done]), int(rows[stop - 1]) + 1)
+        if values is None:
+            values = np.empty((len(rows), *objects.shape), block.dtype)
+        values[done:stop] = block[rows[done:stop] - rows[done]]
+        done = stop
+    return objects.read("values", 0, 0) if values is None else values
+
+
+def load_part(objects: Path, split: Path, part: str | None, view: ViewSettings) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the table and the views of the objects of one part, not transformed.
+
+    Parameters
+    ----------
+    objects, split : Path
+        The files of the steps prepare and split.
+    part : str or None
+        One of `PARTS`; None for every usable object.
+    view : ViewSettings
+
+    Returns
+    -------
+    table : DataFrame
+        Rows of the object table, in the order of the values, with the column `part`.
+    images : ndarray of uint8, shape (len(table), *shape of the view)
+    """
+    opened = open_objects(objects)
+    table = _with_parts(opened, split)
+    if part is not None:
+        table = table[table["part"] == part]
+    return table.reset_index(drop=True), view_rows(opened, table, view)
+
+
+def view_rows(objects: Objects, table: pd.DataFrame, view: ViewSettings) -> np.ndarray:
+    """View the objects of these rows of the object table (ascending in `row`), in blocks."""
+    room = kinds.kind(objects.attributes["kind"]).view
+    scaled = bool(objects.attributes["scaled"])
+    rows = table["row"].to_numpy()
+    views = [
+        room.view(read_rows(objects, rows[i : i + BLOCK_ROWS]), table.iloc[i : i + BLOCK_ROWS], view, scaled=scaled)
+        for i in range(0, max(len(rows), 1), BLOCK_ROWS)
+    ]
+    return np.concatenate(views)
+
+
+def _with_parts(objects: Objects, split: Path) -> pd.DataFrame:
+    parts = read_split(split)
+    table = objects.usable
+    found = table["object_id"].map(parts)
+    if found.isna().any():
+        name = table["object_id"][found.isna()].iloc[0]
+        raise UserError(f"{split}: object '{name}' of {objects.path} has no row; make it again by the step 'split'")
+    return table.assign(part=found)
+
+
+def read_split(path: Path) -> pd.Series:
+    """Return the part of each object, by `object_id`."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        return table.set_index("object_id")["part"]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the step 'split'") from None
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path}: not a file of the step 'split' ({error}); make it again") from None

@@ -1,0 +1,126 @@
+"""What a training minimises, and what it is judged by on validation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from astro_vae.steps._training_data import Part
+from astro_vae.vae.objectives import Elbo, LatentModel, partly_labelled_elbo
+
+ACTIVE_VARIANCE = 0.01
+"""A latent is active if its posterior mean varies by more than this over objects (Burda et al. 2016, sec. 5.2)."""
+
+VALIDATION_BATCH = 256
+
+
+class Objective(nn.Module):
+    """The training objective of a model as one module, so that Fabric chooses its arithmetic.
+
+    Images come as bytes and latents are drawn inside, since Fabric rounds floats that come from outside to
+    16 bits.
+
+    Parameters
+    ----------
+    model : Module
+    frequencies : ndarray, shape (C,)
+        Natural frequencies of the labels, by which the label of an unlabelled object is summed out.
+    """
+
+    def __init__(self, model: nn.Module, frequencies: np.ndarray) -> None:
+        super().__init__()
+        self.model = model
+        log_frequencies = torch.log(torch.as_tensor(frequencies, dtype=torch.float32))
+        self.register_buffer("log_frequencies", log_frequencies, persistent=False)
+
+    def forward(
+        self, images: Tensor, labels: Tensor, draws: torch.Generator, *, beta: float, free_nats: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss of a batch, and sums of its terms.
+
+        Parameters
+        ----------
+        images : Tensor of uint8, shape (B, *shape)
+        labels : Tensor of int64, shape (B,)
+            -1 where unknown.
+        draws : Generator
+            Of the processor, on every device.
+        beta, free_nats : float
+            Weight of the KL divergence, and its part per latent that costs nothing.
+
+        Returns
+        -------
+        loss : Tensor
+            Mean over objects, in nats.
+        sums : Tensor, shape (4,)
+            Number of objects, sums of ELBO, reconstruction and KL divergence, without gradient.
+        """
+        x = images.float() / 255
+        bounds = bound(self.model, x, labels, draws, self.log_frequencies, beta=beta, free_nats=free_nats)
+        return -bounds.objective.mean(), _sums(bounds)
+
+
+def bound(
+    model: LatentModel, x: Tensor, labels: Tensor, draws: torch.Generator, log_frequencies: Tensor, *,
+    beta: float = 1.0, free_nats: float = 0.0,
+) -> Elbo:
+    """Return the bounds of a batch (B, *shape) with one draw of the latents per object."""
+    eps = torch.randn(len(x), model.n_latents, generator=draws).to(x.device)
+    return partly_labelled_elbo(
+        model, x, labels, eps, log_frequencies=log_frequencies, beta=beta, free_nats=free_nats
+    )
+
+
+@torch.no_grad()
+def validate(model: nn.Module, part: Part, frequencies: np.ndarray, *, seed: int) -> dict[str, float]:
+    """Judge a model on real objects, in 32 bits and with the same draws every time.
+
+    Returns
+    -------
+    dict
+        Means over objects of `validation_elbo`, `validation_reconstruction` and `validation_kl`, in nats;
+        `validation_mse`, the mean squared error per pixel of the posterior mean's reconstruction, and
+        `active_units`, over the objects whose label is known (the commonest label for all where none is).
+    """
+    device = next(iter(model.state_dict().values())).device
+    log_frequencies = torch.log(torch.as_tensor(frequencies, dtype=torch.float32)).to(device)
+    draws = torch.Generator().manual_seed(seed)
+    told = part.labels
+    if model.conditional and not (told >= 0).any():
+        told = np.full_like(told, frequencies.argmax())
+    was_training = model.training
+    model.eval()
+    sums, errors, means = torch.zeros(4, dtype=torch.float64), [], []
+    for start in range(0, len(part.images), VALIDATION_BATCH):
+        rows = slice(start, start + VALIDATION_BATCH)
+        x = torch.from_numpy(part.images[rows]).to(device).float() / 255
+        y = torch.from_numpy(part.labels[rows]).to(device)
+        sums += _sums(bound(model, x, y, draws, log_frequencies)).cpu()
+        error, mu = _reconstruction(model, x, torch.from_numpy(told[rows]).to(device))
+        errors.append(error)
+        means.append(mu)
+    model.train(was_training)
+    spread = torch.cat(means).var(dim=0, correction=0)
+    return {
+        **dict(zip(TERMS, (sums[1:] / sums[0]).tolist(), strict=True)),
+        "validation_mse": float(torch.cat(errors).double().mean()),
+        "active_units": int((spread > ACTIVE_VARIANCE).sum()),
+    }
+
+
+def _reconstruction(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return squared errors per pixel (b,) and posterior means (b, K) of the objects that the model can encode."""
+    if model.conditional:
+        x, y = x[y >= 0], y[y >= 0]
+    mu = model.encode(x, y).mu
+    return (x - model.decode(mu, y)).square().flatten(1).mean(dim=1), mu
+
+
+TERMS = ("validation_elbo", "validation_reconstruction", "validation_kl")
+
+
+def _sums(bounds: Elbo) -> Tensor:
+    kl = bounds.kl.sum(dim=1)
+    terms = torch.stack([torch.ones_like(kl), bounds.elbo, bounds.reconstruction, kl])
+    return terms.detach().double().sum(dim=1)

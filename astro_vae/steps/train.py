@@ -1,0 +1,144 @@
+"""Train one model of the settings and write it with all that its user must know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from astro_vae import __version__, kinds, model, plan
+from astro_vae.errors import UserError
+from astro_vae.files import atomic, step_lock
+from astro_vae.linear import Ppca
+from astro_vae.settings import (
+    AugmentSettings,
+    ExecutionSettings,
+    ModelSettings,
+    PcaSettings,
+    VaeSettings,
+    ViewSettings,
+)
+from astro_vae.steps._checkpoint import Checkpoint
+from astro_vae.steps._curves import draw_curves
+from astro_vae.steps._device import matmul_precision, open_fabric, ran_on
+from astro_vae.steps._loop import fit
+from astro_vae.steps._objective import validate
+from astro_vae.steps._training_data import TrainingData, open_training_data
+
+
+def train(
+    settings: ModelSettings, view: ViewSettings, augment: AugmentSettings, *, objects: Path, split: Path,
+    augmented: Path, out: Path, execution: ExecutionSettings,
+) -> None:
+    """Train a model and write `out`: weights.safetensors, model.json, history.csv and curves.png.
+
+    Checkpoints lie in `checkpoints/` beside `out` while the training lasts; the same call goes on from the
+    last one, and on a processor the result is the same, byte for byte, as without an interruption.
+
+    Parameters
+    ----------
+    settings : VaeSettings or PcaSettings
+    view, augment : ViewSettings, AugmentSettings
+        What the examples were made with.
+    objects, split, augmented : Path
+        The files of the steps prepare, split and augment.
+    out : Path
+        Folder of the trained model.
+    execution : ExecutionSettings
+
+    Raises
+    ------
+    UserError
+        If the inputs do not fit together or to the settings, the training diverges, or another process is
+        training the same model.
+    SystemExit
+        After a checkpoint, if the process is asked to stop (SIGTERM, SIGINT).
+    """
+    with step_lock(out.parent, "train"):
+        data = open_training_data(settings.labels, view, augment, objects=objects, split=split, augmented=augmented)
+        print(_summary(data), flush=True)
+        contract = {
+            **data.contract, "labels": list(data.labels), "frequencies": data.frequencies.tolist(),
+            "training_objects": data.counts.tolist(), "settings": settings.model_dump(mode="json"),
+            "astro_vae": __version__,
+        }
+        checkpoint = Checkpoint(out.parent / "checkpoints", _fingerprint(contract), execution.checkpoint_minutes)
+        trained = (_fit_pca if settings.type == "pca" else _fit_vae)(settings, data, checkpoint, execution)
+        _write(out, trained, contract)
+        checkpoint.remove()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, its history, after how many examples it was best, and what it ran on."""
+
+    network: torch.nn.Module
+    history: list[dict[str, float]]
+    best_at: int
+    machine: dict[str, Any]
+
+
+def _fit_vae(
+    settings: VaeSettings, data: TrainingData, checkpoint: Checkpoint, execution: ExecutionSettings
+) -> Trained:
+    torch.manual_seed(settings.train.seed)
+    network = model.build(settings, shape=data.examples.shape, n_labels=len(data.labels))
+    fabric = open_fabric(network, settings.train.precision, execution)
+    with matmul_precision(settings.train.precision):
+        machine = ran_on(fabric)
+        training = fit(network, data, settings, fabric, checkpoint=checkpoint, execution=execution)
+    return Trained(network.cpu(), training.history, training.best_at, machine)
+
+
+def _fit_pca(
+    settings: PcaSettings, data: TrainingData, checkpoint: Checkpoint, execution: ExecutionSettings
+) -> Trained:
+    order = data.examples.order(settings.seed)
+    rows = order[data.kept[order]][: settings.examples]
+    x = kinds.to_network(data.images(rows))
+    if settings.latents >= min(len(x), x[0].size):
+        raise UserError(
+            f"model.latents = {settings.latents} components need more than {min(len(x), x[0].size)} examples and "
+            "pixels; lower it, or raise model.examples"
+        )
+    network = Ppca.fit(x, settings.latents, n_labels=len(data.labels), seed=settings.seed)
+    row = {"examples": len(rows), **validate(network, data.validation, data.frequencies, seed=settings.seed)}
+    return Trained(network, [row], len(rows), {"device": "cpu", "torch": torch.__version__, "numpy": np.__version__})
+
+
+def _write(out: Path, trained: Trained, contract: Mapping[str, Any]) -> None:
+    """Write the folder of a trained model; model.json comes last and says that it is complete."""
+    (out / model.CONTRACT).unlink(missing_ok=True)
+    table = pd.DataFrame(trained.history)
+    with atomic(out / "history.csv") as partial:
+        table.to_csv(partial, index=False)
+    with atomic(out / "curves.png") as partial:
+        draw_curves(partial, table)
+    best = next(row for row in trained.history if row["examples"] == trained.best_at)
+    figures = {
+        "examples": trained.history[-1]["examples"], "best_at": trained.best_at, "active_units": best["active_units"],
+        **{name: value for name, value in best.items() if name.startswith("validation_")},
+    }
+    model.save(out, trained.network, {**contract, "trained": figures, "ran_on": trained.machine})
+    print(
+        f"train: best after {trained.best_at} of {figures['examples']} examples: validation ELBO "
+        f"{best['validation_elbo']:.5g} nats, mean squared error {best['validation_mse']:.3g}", flush=True,
+    )
+
+
+def _fingerprint(contract: Mapping[str, Any]) -> str:
+    return json.dumps({**contract, "step": plan.STEPS["train"].version}, sort_keys=True)
+
+
+def _summary(data: TrainingData) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in zip(data.labels, data.counts, strict=True))
+    return (
+        f"train: {int(data.kept.sum())} examples of {counts or 'no labelled objects'} and unlabelled ones, "
+        f"{len(data.validation.images)} objects to validate on"
+    )

@@ -1,0 +1,46 @@
+"""A kind names the rooms of its data, and nobody else does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from astro_vae import kinds
+from astro_vae.errors import UserError
+
+
+@pytest.mark.parametrize("name", sorted(kinds.KINDS))
+@pytest.mark.parametrize(
+    ("room", "functions"),
+    [
+        ("cut", ("cut", "refusal")),
+        ("twins", ("twins",)),
+        ("view", ("view", "frame_size", "is_crop_only")),
+        ("measure", ("measure", "measure_scaled", "measure_noise", "COLUMNS")),
+        ("augment", ("draw_transforms", "apply", "turn", "COLUMNS")),
+        ("draw", ("grid", "thumbnail")),
+    ],
+)
+def test_every_kind_has_the_same_furniture(name: str, room: str, functions: tuple[str, ...]) -> None:
+    module = getattr(kinds.kind(name), room)
+    assert [function for function in functions if not hasattr(module, function)] == []
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(UserError, match="'cube' is no kind of data; known: image"):
+        kinds.kind("cube")
+
+
+def test_bytes_become_values_in_zero_to_one() -> None:
+    images = np.array([[0, 51, 255]], dtype=np.uint8)
+    seen = kinds.to_network(images)
+    assert seen.dtype == np.float32
+    np.testing.assert_array_equal(seen, np.float32([[0, 0.2, 1]]))
+
+
+def test_no_room_is_entered_before_it_is_used() -> None:
+    code = "import sys; from astro_vae import kinds; kinds.kind('image'); sys.exit('cv2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,184 @@
+"""Settings: what is refused and how, what every one of them says, and what a step sees of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from astro_vae import plan, settings
+from astro_vae.errors import UserError
+from astro_vae.settings import Section, SourceSettings, setting
+
+
+class _Source(SourceSettings):
+    """A survey of this test."""
+
+    depth: float = setting(2.5, "How deep.", unit="mJy", gt=0)
+
+
+SOURCES = {"deep_field": _Source}
+PHYSICAL = ("size", "field", "frame", "radius_arcsec", "rotate_deg", "shift_px", "threshold_sigma", "min_snr",
+            "flux_scale", "noise_sigma", "checkpoint_minutes")
+
+
+def _config(**survey: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {"source": {"survey": "deep_field"}, "models": {"vae": {"type": "vae"}}}
+    return {"run": "test", "surveys": {"first": base | survey}}
+
+
+def _validated(data: Any) -> settings.Settings:
+    return settings.validate(settings.Settings, data, origin="test.yaml", sources=SOURCES)
+
+
+def _sections() -> list[type[Section]]:
+    found, queue = [], [Section]
+    while queue:
+        own = [c for c in queue.pop().__subclasses__() if c.__module__ == settings.__name__]
+        found += own
+        queue += own
+    return found
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (_config(view={"sise": 96}), ["surveys.first.view", "unknown setting 'sise'", "did you mean 'size'"]),
+        (_config(view={"q": 96}), ["unknown setting 'q'", "known here: frame, mask"]),
+        (_config(models={"a": {"type": "vae", "lattents": 8}}), ["models.a", "did you mean 'latents'"]),
+        (_config(models={"a": {"type": "gan"}}), ["models.a", "'vae' or 'pca'"]),
+        (_config(models={"a": {"train": {"batch": 0}}}), ["models.a", "train.batch", "greater than or equal to 1"]),
+        (_config(models={}), ["models", "at least 1 item"]),
+        (_config(source={"survey": "deep_fields"}), ["unknown survey 'deep_fields'", "did you mean 'deep_field'"]),
+        (_config(source={"survey": ["deep_field"]}), ["unknown survey"]),
+        (_config(source={"depth": 3}), ["must have a key 'survey'", "deep_field"]),
+        (_config(source={"survey": "deep_field", "dept": 3}), ["surveys.first.source", "did you mean 'depth'"]),
+        (_config(source={"survey": "deep_field", "depth": -1}), ["surveys.first.source.depth", "greater than 0"]),
+        (_config(view={"frame": 500}), ["view.frame (500)", "prepare.size (212)"]),
+        (_config(prepare={"field": 300}), ["prepare.field (300)", "prepare.size (212)"]),
+        (_config(view={"size": 160}), ["view.size (160)", "view.frame (150)"]),
+        (_config(split={"validation_fraction": 0.5, "test_fraction": 0.5}), ["nothing to train on"]),
+        (_config(augment={"shift_px": float("nan")}), ["augment.shift_px", "finite number"]),
+        ({"surveys": {}}, ["surveys", "at least 1 item"]),
+        (None, ["(top)"]),
+    ],
+)
+def test_mistakes_are_refused_by_place_and_remedy(data: Any, words: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        _validated(data)
+    for word in ["test.yaml", *words]:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "a b", "", "-rf", "é", "a.b", "a\n"])
+def test_names_that_cannot_be_paths_and_words_are_refused(name: str) -> None:
+    valid = _config()
+    with pytest.raises(UserError, match="becomes a path"):
+        _validated(valid | {"run": name})
+    with pytest.raises(UserError, match="becomes a path"):
+        _validated({"surveys": {name: valid["surveys"]["first"]}})
+    with pytest.raises(UserError, match="becomes a path"):
+        _validated(_config(models={name: {"type": "pca"}}))
+
+
+def test_a_model_cannot_take_the_folder_of_the_classifier() -> None:
+    with pytest.raises(UserError, match="cannot be called 'classifier'"):
+        _validated(_config(models={"classifier": {"type": "pca"}}))
+
+
+@pytest.mark.parametrize("section", _sections(), ids=lambda c: c.__name__)
+def test_every_setting_says_what_it_means(section: type[Section]) -> None:
+    assert section.__doc__
+    for name, field in section.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith((".", ")")), name
+
+
+def test_physical_settings_have_units() -> None:
+    fields = {name: field for section in _sections() for name, field in section.model_fields.items()}
+    for name in PHYSICAL:
+        extra = fields[name].json_schema_extra
+        assert isinstance(extra, dict), name
+        assert extra["unit"], name
+
+
+def test_type_of_a_model_is_vae_unless_said() -> None:
+    models = _validated(_config(models={"a": {"latents": 4}, "b": {"type": "pca"}})).surveys["first"].models
+    assert isinstance(models["a"], settings.VaeSettings)
+    assert isinstance(models["b"], settings.PcaSettings)
+
+
+def test_settings_of_the_survey_survive_the_dump() -> None:
+    dump = _validated(_config(source={"survey": "deep_field", "depth": 7})).model_dump(mode="json")
+    assert dump["surveys"]["first"]["source"]["depth"] == 7
+    assert _validated(dump).model_dump(mode="json") == dump
+
+
+def test_defaults_of_maps_are_not_shared() -> None:
+    class Holder(Section):
+        """Holds a map."""
+
+        codes: dict[str, int] = setting({"a": 1}, "Codes.")
+
+    assert Holder().codes == {"a": 1}
+    assert Holder().codes is not Holder().codes
+
+
+def test_params_are_the_same_text_for_the_same_settings() -> None:
+    one = _validated(_config(view={"size": 64, "frame": 128}))
+    other = _validated(_config(view={"frame": 128, "size": 64}))
+    for step in plan.STEPS:
+        text = plan.params(one, step, "first", "vae")
+        assert text == plan.params(other, step, "first", "vae")
+        assert json.loads(text)["step"] == step
+        assert json.loads(text)["version"] == plan.STEPS[step].version
+
+
+def _changed(config: dict[str, Any]) -> set[str]:
+    before, after = _validated(_config()), _validated(config)
+    return {s for s in plan.STEPS if plan.params(before, s, "first", "vae") != plan.params(after, s, "first", "vae")}
+
+
+@pytest.mark.parametrize(
+    ("config", "steps"),
+    [
+        (_config() | {"execution": {"device": "cpu", "downloads": 1}}, set()),
+        (_config(source={"survey": "deep_field", "depth": 3}), {"download", "prepare"}),
+        (_config(prepare={"min_snr": 4}), {"prepare"}),
+        (_config(split={"seed": 2}), {"split"}),
+        (_config(view={"size": 64}), {"augment", "classifier", "train"}),
+        (_config(models={"vae": {"latents": 4}}), {"train"}),
+        (_config(products={"top": 3}), {"rank"}),
+        (_config(products={"prior": {"components": 3}}), {"fit-prior"}),
+    ],
+)
+def test_an_edit_changes_the_steps_that_read_it(config: dict[str, Any], steps: set[str]) -> None:
+    changed = _changed(config)
+    assert changed - {"report"} == steps
+    assert ("report" in changed) == bool(steps)
+
+
+def test_adding_a_model_leaves_the_others_alone() -> None:
+    assert _changed(_config(models={"vae": {"type": "vae"}, "pca": {"type": "pca"}})) == {"report"}
+
+
+def test_load_names_the_run_after_its_file(tmp_path: Path) -> None:
+    import yaml
+
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump({"surveys": _config()["surveys"]}))
+    assert settings.load(path, SOURCES).run == "tiny"
+    path.write_text(yaml.safe_dump(_config()))
+    assert settings.load(path, SOURCES).run == "test"
+
+
+@pytest.mark.parametrize(("text", "words"), [("a: [", "not valid YAML"), ("- a", "found list"), ("", "found NoneType")])
+def test_load_refuses_what_is_not_a_map(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=words):
+        settings.load(path, SOURCES)
+    with pytest.raises(UserError, match="no such configuration file"):
+        settings.load(tmp_path / "none.yaml", SOURCES)
