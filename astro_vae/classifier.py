@@ -114,8 +114,10 @@ def classifier(
         network, machine = _train(settings, data, execution)
         judge = Classifier(network, data.labels, {})
         test = read_part(objects, split, "test", view, data.labels)
-        figures = {name: _figures(judge, part, settings.seed) for name, part in (("validation", data.validation), ("test", test))}
+        parts = {"validation": data.validation, "test": test}
+        figures = {name: _figures(judge, part, settings.seed) for name, part in parts.items()}
         with atomic(out / WEIGHTS) as partial:
+            partial.touch()  # the writer of safetensors alone would give the file to its owner only
             save_file(network.state_dict(), partial)
         write_json(out / CONTRACT, {**contract, **figures, "ran_on": machine})
 
@@ -140,12 +142,15 @@ def load_classifier(folder: Path) -> Classifier | None:
     return Classifier(network.eval(), tuple(figures["labels"]), figures)
 
 
-def _train(settings: ClassifierSettings, data: TrainingData, execution: ExecutionSettings) -> tuple[Network, dict[str, Any]]:
+def _train(
+    settings: ClassifierSettings, data: TrainingData, execution: ExecutionSettings
+) -> tuple[Network, dict[str, Any]]:
     torch.manual_seed(settings.seed)
     network = Network(data.examples.shape, len(data.labels))
     fabric = open_fabric(network, "bf16-mixed", execution)
     rate = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-2, fused=True)
-    module, optimizer = fabric.setup(network.to(memory_format=torch.channels_last), rate)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module, optimizer = fabric.setup(network, rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(rate, LEARNING_RATE, total_steps=-(-settings.examples // BATCH) + 1)
     stream = Stream(data.examples, data.targets >= 0, settings.seed)
     with matmul_precision("bf16-mixed"):

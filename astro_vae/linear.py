@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from astro_vae.vae.likelihoods import Gaussian
 from astro_vae.vae.posteriors import LOG_2PI, DiagonalGaussian
 
-
 SMALLEST_NOISE = 1e-12
 """Variance left for data that lie in the space of the components, where the best one would be zero."""
 

@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from astro_vae import kinds
 from astro_vae.errors import UserError
@@ -29,16 +29,19 @@ from astro_vae.linear import Ppca
 from astro_vae.objects import Objects
 from astro_vae.settings import ModelSettings, PcaSettings, VaeSettings, ViewSettings, validate
 from astro_vae.vae import objectives, priors
-from astro_vae.vae.vae import build_vae
+from astro_vae.vae.vae import Vae, build_vae
 
 CONTRACT, WEIGHTS, PRIOR = "model.json", "weights.safetensors", "prior.safetensors"
 BATCH = 256
 
 Images = np.ndarray | Objects
+Model = Vae | Ppca
+"""What `build` makes; a tensor goes in and comes out, see `astro_vae.vae`."""
+
 Labels = str | int | Sequence[str] | Sequence[int] | np.ndarray | None
 
 
-def build(settings: ModelSettings, *, shape: Sequence[int], n_labels: int) -> nn.Module:
+def build(settings: ModelSettings, *, shape: Sequence[int], n_labels: int) -> Model:
     """Return the untrained model that the settings describe.
 
     Parameters
@@ -59,7 +62,7 @@ def build(settings: ModelSettings, *, shape: Sequence[int], n_labels: int) -> nn
     )
 
 
-def save(folder: Path, module: nn.Module, contract: Mapping[str, Any]) -> None:
+def save(folder: Path, module: Model, contract: Mapping[str, Any]) -> None:
     """Write weights.safetensors, then model.json, which says that the folder is complete.
 
     Parameters
@@ -72,6 +75,7 @@ def save(folder: Path, module: nn.Module, contract: Mapping[str, Any]) -> None:
     """
     (folder / CONTRACT).unlink(missing_ok=True)
     with atomic(folder / WEIGHTS) as partial:
+        partial.touch()  # the writer of safetensors alone would give the file to its owner only
         save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, partial)
     write_json(folder / CONTRACT, {**contract, "weights": checksum(folder / WEIGHTS)})
 
@@ -128,7 +132,7 @@ class TrainedModel:
     """
 
     folder: Path
-    module: nn.Module
+    module: Model
     contract: dict[str, Any]
     prior: priors.Prior
 
@@ -253,7 +257,7 @@ class TrainedModel:
         else:
             number = int(label) if -1 <= int(label) < len(self.labels) else None
         if number is None:
-            raise UserError(f"label '{label}' is not known to this model; its labels: {', '.join(self.labels) or 'none'}")
+            raise UserError(f"label '{label}' is not one of this model's: {', '.join(self.labels) or 'it has none'}")
         return number
 
     def _drawn_labels(self, label: str | int | None, n: int, generator: torch.Generator) -> np.ndarray:
@@ -322,7 +326,7 @@ def _folder(folder: Path) -> Path:
         if (place / CONTRACT).is_file():
             return place
     found = "an unfinished training" if (folder / "checkpoints").is_dir() else "no model"
-    raise UserError(f"{folder}: {found} here ({CONTRACT} is missing); run the step 'train', or give the folder of a model")
+    raise UserError(f"{folder}: {found} here ({CONTRACT} is missing); run the step 'train', or give another folder")
 
 
 def _numpy(parts: Sequence[Tensor]) -> np.ndarray:

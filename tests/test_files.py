@@ -41,9 +41,14 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="in the middle"), atomic(path) as partial:
-        partial.write_text("half")
-        raise RuntimeError("in the middle")
+
+    def fail() -> None:
+        with atomic(path) as partial:
+            partial.write_text("half")
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -86,9 +91,9 @@ def test_json_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_a_lock_is_held_and_released(tmp_path: Path) -> None:
     with step_lock(tmp_path / "new", "train"):
-        with pytest.raises(UserError, match=rf"'train' is already running \(process {os.getpid()} on this machine\)"):
-            with step_lock(tmp_path / "new", "train"):
-                pass
+        running = rf"'train' is already running \(process {os.getpid()} on this machine\)"
+        with pytest.raises(UserError, match=running), step_lock(tmp_path / "new", "train"):
+            pass
         with step_lock(tmp_path / "new", "encode"):
             pass
     with step_lock(tmp_path / "new", "train"):
@@ -118,9 +123,9 @@ def test_the_lock_of_a_process_whose_number_was_given_again_is_taken_over(tmp_pa
 
 def test_the_lock_of_another_host_is_left_alone(tmp_path: Path) -> None:
     path = lock(tmp_path, host="elsewhere", process=7, job="123")
-    with pytest.raises(UserError, match=r"process 7 on elsewhere.*, job 123\).*has ended for certain"):
-        with step_lock(tmp_path, "train"):
-            pass
+    running = r"process 7 on elsewhere.*, job 123\).*has ended for certain"
+    with pytest.raises(UserError, match=running), step_lock(tmp_path, "train"):
+        pass
     assert list(tmp_path.iterdir()) == [path]
 
 

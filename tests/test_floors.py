@@ -32,8 +32,9 @@ FLOORS = {
     "runner": 7,
     "settings_docs": 7,
 }
-# On the ground and the top floor a module may use those named before it.
-ORDERS = (("errors", "settings", "plan"), ("errors", "files"), ("settings_docs", "runner", "cli"))
+# Within these a module may use those named before it.
+ORDERS = (("errors", "settings", "plan"), ("errors", "files"), ("vae", "linear"), ("columns", "objects"), ("steps", "classifier"), ("products", "evaluate"),
+          ("settings_docs", "runner", "cli"))
 
 
 def rooms() -> list[Path]:

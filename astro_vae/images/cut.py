@@ -7,6 +7,11 @@ import numpy as np
 from astro_vae.settings import PrepareSettings
 
 
+def stored_shape(settings: PrepareSettings) -> tuple[int, ...]:
+    """Return the shape of what is stored of each image."""
+    return settings.size, settings.size
+
+
 def cut(values: np.ndarray, size: int, *, scaled: bool) -> np.ndarray:
     """Return the central square of an image, filled up where the image is smaller.
 

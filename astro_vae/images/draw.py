@@ -12,6 +12,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from astro_vae import files
 
@@ -46,8 +47,8 @@ def grid(
     pixel_arcsec : float or ndarray, shape (N,), optional
     """
     rows, columns = _layout(len(images), rows, columns)
-    figure = Figure(figsize=_size(rows, columns, titles, suptitle), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    figure = Figure(figsize=_size(rows, columns, titles, suptitle), layout=layout)
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat[len(images) :]:
         axes.set_axis_off()
@@ -99,9 +100,12 @@ def compass(axes: Axes, north_deg: float) -> None:
     style = {"arrowstyle": "-|>", "color": INK, "lw": 0.7, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 5}
     for name, direction in directions.items():
         tip = start + ARROW * direction
-        axes.annotate("", tip, start, "axes fraction", "axes fraction", arrowprops=style)
-        at = tip + 0.07 * direction
-        axes.text(*at, name, color=INK, fontsize=5, ha="center", va="center", transform=axes.transAxes)
+        axes.annotate("", tuple(tip), tuple(start), "axes fraction", "axes fraction", arrowprops=style)
+        _write(axes, name, *(tip + 0.07 * direction))
+
+
+def _write(axes: Axes, text: str, x: float, y: float) -> None:
+    axes.text(x, y, text, color=INK, fontsize=5, ha="center", va="center", transform=axes.transAxes)
 
 
 def _direction(angle_deg: float) -> np.ndarray:
@@ -124,9 +128,7 @@ def scale_bar(axes: Axes, pixel_arcsec: float, width: int) -> None:
     angle = _round_down(0.4 * width * pixel_arcsec)
     length = angle / pixel_arcsec / width
     axes.plot([0.06, 0.06 + length], [0.08, 0.08], color=INK, lw=1, transform=axes.transAxes, solid_capstyle="butt")
-    axes.text(
-        0.06 + length / 2, 0.1, f'{angle:g}"', color=INK, fontsize=5, ha="center", va="bottom", transform=axes.transAxes
-    )
+    _write(axes, f'{angle:g}"', 0.06 + length / 2, 0.13)
 
 
 def _round_down(value: float) -> float:

@@ -120,7 +120,7 @@ def measure(
         "peak_flux": peak,
         "total_flux": float(frame[source.pixels].sum(dtype=np.float64)) / area if known else math.nan,
         "total_flux_err": noise * math.sqrt(source.pixels.sum() / area) if known else math.nan,
-        "snr": peak / noise,
+        "snr": peak / noise if noise > 0 else math.nan,  # an image that was clipped to zero has no noise left
         **_shape(frame, source, pixel_arcsec, north_deg, SIGNIFICANT_SIGMA * noise),
         "n_nonzero": int((frame > THRESHOLD_SIGMA * noise).sum()),
     }

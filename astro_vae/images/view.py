@@ -114,10 +114,10 @@ def _disc(size: int, radius: float | np.ndarray) -> np.ndarray:
     return squares[:, None] + squares <= np.asarray(radius) ** 2
 
 
-def _kept(table: pd.DataFrame, settings: ViewSettings) -> np.ndarray | None:
-    """Return the pixels that the mask keeps, (frame, frame) or (B, frame, frame); None for all."""
+def _kept(table: pd.DataFrame, settings: ViewSettings) -> np.ndarray:
+    """Return the pixels that the mask keeps, (frame, frame) or (B, frame, frame)."""
     if settings.mask == "none":
-        return None
+        return np.ones((settings.frame, settings.frame), bool)
     inscribed = settings.frame / 2
     if settings.mask == "disc":
         return _disc(settings.frame, inscribed)
@@ -126,53 +126,46 @@ def _kept(table: pd.DataFrame, settings: ViewSettings) -> np.ndarray | None:
     return _disc(settings.frame, radii[:, None, None])
 
 
-def _grey(frames: np.ndarray, noise: np.ndarray, kept: np.ndarray | None, settings: ViewSettings) -> np.ndarray:
+def _grey(frames: np.ndarray, noise: np.ndarray, kept: np.ndarray, settings: ViewSettings) -> np.ndarray:
     """Scale physical frames (B, F, F) to uint8, already cropped where the method is to crop."""
-    bright = np.isfinite(frames)
+    bright = np.isfinite(frames) & kept
     if settings.threshold_sigma >= 0:
         limit = (settings.threshold_sigma * noise).astype(frames.dtype)
         bright &= frames > limit[:, None, None]
-    if kept is not None:
-        bright &= kept
     x = np.zeros_like(frames)
     np.copyto(x, frames, where=bright)
-    zscale = settings.scaling == "zscale"
-    low, high = _zscale_limits(frames, kept) if zscale else _extremes(x, kept)
-    shown = bright if zscale else np.True_ if kept is None else kept
+    if settings.scaling == "zscale":
+        (low, high), shown = _zscale_limits(frames, kept), bright
+    else:
+        (low, high), shown = _extremes(x, kept), kept
     if settings.method == "crop":  # what follows acts on each pixel alone, so only those that stay need it
-        x, shown = central(x, settings.size), shown if shown.ndim == 0 else central(shown, settings.size)
-    with np.errstate(divide="ignore", invalid="ignore"):  # an image without contrast becomes black below
-        x = (x - low) / (high - low)
-    x = _stretch(np.clip(x, 0, 1) if zscale else x, settings)
-    x *= 255
-    grey = np.zeros(x.shape, np.uint8)
-    np.copyto(grey, x, where=shown & (high > low), casting="unsafe")
-    return grey
+        x, shown = central(x, settings.size), central(shown, settings.size)
+    contrast = np.where(high > low, high - low, 1)  # an image without contrast is black
+    x = np.clip((x - low) / contrast, 0, 1)
+    return (255 * _stretch(x, settings)).astype(np.uint8) * shown
 
 
-def _extremes(x: np.ndarray, kept: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _extremes(x: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return minimum and maximum of each image over the kept pixels, (B, 1, 1)."""
-    if kept is None:
-        return x.min(axis=(1, 2), keepdims=True), x.max(axis=(1, 2), keepdims=True)
     outside = np.where(kept, x.dtype.type(0), x.dtype.type(np.inf))  # ten times as fast as the argument `where`
     return (x + outside).min(axis=(1, 2), keepdims=True), (x - outside).max(axis=(1, 2), keepdims=True)
 
 
-def _zscale_limits(frames: np.ndarray, kept: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _zscale_limits(frames: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the limits of IRAF's z-scale for each frame, from the kept pixels before the threshold."""
     from astropy.visualization import ZScaleInterval
 
-    masks = np.broadcast_to(True if kept is None else kept, frames.shape)
+    masks = np.broadcast_to(kept, frames.shape)
     limits = [ZScaleInterval().get_limits(frame[mask]) for frame, mask in zip(frames, masks, strict=True)]
     low, high = np.array(limits, dtype=frames.dtype).T[:, :, None, None]
     return low, high
 
 
-def _stretched_grey(frames: np.ndarray, kept: np.ndarray | None, settings: ViewSettings) -> np.ndarray:
+def _stretched_grey(frames: np.ndarray, kept: np.ndarray, settings: ViewSettings) -> np.ndarray:
     """Mask 8-bit frames, and stretch them unless the stretch is linear."""
     if settings.scaling != "linear":
         frames = (255 * _stretch(frames / np.float32(255), settings)).astype(np.uint8)
-    return frames if kept is None else frames * kept
+    return frames * kept
 
 
 def _stretch(x: np.ndarray, settings: ViewSettings) -> np.ndarray:

@@ -10,22 +10,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from astro_vae import model as models
 from astro_vae.errors import UserError
 from astro_vae.files import atomic, step_lock
-from astro_vae.model import TrainedModel
 from astro_vae.products._inference import Inference
 from astro_vae.settings import PriorSettings
 from astro_vae.steps._examples import Examples
 from astro_vae.steps._training_data import label_index
-from astro_vae.vae.priors import LabelMixture, StandardNormal
+from astro_vae.vae.priors import LabelMixture, Prior, StandardNormal, from_state
 
 REFERENCE = 4000  # latents of training examples that scores compare with
 REFERENCE_KEYS = ("z", "label", "parent")
@@ -51,7 +49,7 @@ class Reference:
 
 
 def fit_prior(settings: PriorSettings, *, model: Path, augmented: Path, objects: Path, out: Path) -> None:
-    """Fit the prior and write it, with the reference latents, as `out`.
+    """Fit the prior and write it as `out`.
 
     It is fitted to one draw from q(z | x, y) of each of `settings.examples` augmented training examples.
     Unlabelled examples are left out where the model knows labels: what they are would be a guess of the very
@@ -65,23 +63,24 @@ def fit_prior(settings: PriorSettings, *, model: Path, augmented: Path, objects:
     augmented, objects : Path
         The files of the steps augment and prepare.
     out : Path
-        A safetensors file: the mixture, and the `reference` latents.
+        A safetensors file with the tensors of the prior. Latents of ordinary examples, for scores that compare
+        with them, go to reference.safetensors beside it.
 
     Raises
     ------
     UserError
         If a label of the model has too few examples to fit its mixture.
     """
-    trained = models.load(model)
-    inference = Inference(trained, StandardNormal(), seed=settings.seed)
     with step_lock(out.parent, "fit-prior"):
+        out.unlink(missing_ok=True)  # a damaged one must not stand in the way of loading the model
+        trained = models.load(model)
+        inference = Inference(trained, StandardNormal(trained.n_latents), seed=settings.seed)
         mean, sd, label, parent = _posteriors(inference, Examples.open(augmented, objects), settings)
         eps = np.random.default_rng(settings.seed).standard_normal(mean.shape).astype(np.float32)
-        prior = _fit(settings, torch.from_numpy(mean + sd * eps), torch.from_numpy(label), inference.n_classes)
+        prior = _fit(settings, mean + sd * eps, label, inference)
         kept = slice(REFERENCE)  # the examples are in random order
-        reference = Reference(mean[kept], label[kept], parent[kept])
-        _write(out, prior, reference, settings, trained)
-    print(f"{out.name}: {settings.name} fitted to {len(mean)} examples of {len(np.unique(parent))} objects")
+        _write(out, prior, Reference(mean[kept], label[kept], parent[kept]), settings, inference.labels)
+    print(f"{out.name}: {settings.name} prior from {len(mean)} examples of {len(np.unique(parent))} objects")
 
 
 def _posteriors(
@@ -89,48 +88,63 @@ def _posteriors(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return mean, sd (N, K), label and parent (N,) of examples in random order."""
     order = examples.order((settings.seed, 0))
-    label = label_index(examples.labels, inference.labels)[order] if inference.labels else np.zeros(len(order), np.int64)
-    chosen = order[label >= 0][: settings.examples]
-    label = label[label >= 0][: settings.examples]
+    labels = label_index(examples.labels, inference.labels) if inference.labels else np.zeros(len(order), np.int64)
+    chosen = order[labels[order] >= 0][: settings.examples]
     pairs = [
-        inference.encode(examples.batch(chosen[i : i + BLOCK]), label[i : i + BLOCK]) for i in range(0, len(chosen), BLOCK)
+        inference.encode(examples.batch(rows), labels[rows])
+        for rows in np.array_split(chosen, max(1, len(chosen) // BLOCK))
     ]
     mean, sd = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-    return mean, sd, label, examples.parents[chosen]
+    return mean, sd, labels[chosen], examples.parents[chosen]
 
 
-def _fit(settings: PriorSettings, z: torch.Tensor, label: torch.Tensor, n_labels: int) -> Any:
+def _fit(settings: PriorSettings, z: np.ndarray, label: np.ndarray, inference: Inference) -> Prior:
     if settings.name == "standard_normal":
-        return StandardNormal()
-    counts = torch.bincount(label, minlength=n_labels)
-    if int(counts.min()) < 2:
+        return StandardNormal(z.shape[1])
+    counts = np.bincount(label, minlength=inference.n_classes)
+    if counts.min() < 2:
         raise UserError(
-            f"label {int(counts.argmin())} of the model has {int(counts.min())} examples to fit a prior to; "
+            f"label '{inference.labels[int(counts.argmin())]}' has {counts.min()} examples to fit a prior to; "
             "set products.prior.examples higher, or products.prior.name to standard_normal"
         )
-    return LabelMixture.fit(z, label, n_labels, settings.components, seed=settings.seed)
+    return LabelMixture.fit(z, label, settings.components, frequencies=inference.frequencies, seed=settings.seed)
 
 
-def _write(out: Path, prior: Any, reference: Reference, settings: PriorSettings, trained: TrainedModel) -> None:
-    tensors = {name: tensor.contiguous() for name, tensor in prior.state_dict().items()}
-    tensors |= {f"reference.{name}": torch.from_numpy(getattr(reference, name)) for name in REFERENCE_KEYS}
-    about = {"settings": settings.model_dump_json(), "labels": json.dumps(list(trained.labels))}
-    with atomic(out) as partial:
-        save_file(tensors, partial, metadata=about)
+def _write(out: Path, prior: Prior, reference: Reference, settings: PriorSettings, labels: list[str]) -> None:
+    """Write the reference latents, then the prior."""
+    about = {"settings": settings.model_dump_json(), "labels": json.dumps(labels)}
+    latents = {name: torch.from_numpy(getattr(reference, name)) for name in REFERENCE_KEYS}
+    weights = {name: tensor.contiguous() for name, tensor in prior.state_dict().items()}
+    for path, tensors in ((reference_path(out), latents), (out, weights)):
+        with atomic(path) as partial:
+            save_file(tensors, partial, metadata=about)
 
 
-def load_reference(path: Path) -> Reference:
-    """Read the reference latents that `fit_prior` wrote.
+def reference_path(prior: Path) -> Path:
+    """Return where the reference latents lie: beside the prior, which holds what `from_state` takes and no more."""
+    return prior.with_name("reference.safetensors")
+
+
+def load_prior(path: Path) -> tuple[Prior, Reference]:
+    """Read the prior and the reference latents that `fit_prior` wrote.
 
     Raises
     ------
     UserError
-        If the file is missing or not one of that step.
+        If a file is missing or not one of that step.
     """
+    state, latents = _tensors(path), _tensors(reference_path(path))
     try:
-        with safe_open(path, framework="np") as file:
-            return Reference(*(file.get_tensor(f"reference.{name}") for name in REFERENCE_KEYS))
+        prior = from_state("mixture" if "log_weights" in state else "standard_normal", state)
+        return prior, Reference(*(latents[name].numpy() for name in REFERENCE_KEYS))
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a prior of astro_vae ({error}); run the step 'fit-prior' again") from None
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the step 'fit-prior'") from None
-    except SafetensorError as error:
-        raise UserError(f"{path}: not a prior of astro_vae ({error}); run the step 'fit-prior' again") from None
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: not a safetensors file ({error}); run the step 'fit-prior' again") from None

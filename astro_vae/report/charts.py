@@ -6,7 +6,7 @@ an SVG of a few kilobytes takes its ink from the style sheet and stays sharp at 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +18,12 @@ MARGIN = {"left": 58.0, "right": 14.0, "top": 12.0, "bottom": 42.0}
 
 @dataclass(frozen=True)
 class Series:
-    """One line, or one cloud of points: name and coordinates (N,), NaN left out."""
+    """One line, or one cloud of points: name, coordinates (N,), NaN left out, and colour (its place by default)."""
 
     name: str
     x: np.ndarray
     y: np.ndarray
+    colour: int | None = None
 
     def finite(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the coordinates where both are finite."""
@@ -38,7 +39,15 @@ def ticks(low: float, high: float, about: int = 5) -> np.ndarray:
     raw = (high - low) / about
     power = 10.0 ** np.floor(np.log10(raw))
     step = power * next(m for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
-    return np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step
+    return np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step + 0.0  # no -0
+
+
+def log_ticks(low: float, high: float) -> np.ndarray:
+    """Return the logarithms of 1, 2 and 5 times powers of ten (of the powers, where they are many) in [low, high]."""
+    steps = (1, 2, 5) if high - low < 2.5 else (1,)
+    powers = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+    found = np.array([power + np.log10(step) for power in powers for step in steps])
+    return found[(found >= low) & (found <= high)]
 
 
 def tick_text(value: float) -> str:
@@ -74,15 +83,15 @@ class Plot:
         (low, high), span = self.y_range, self.size[1] - MARGIN["top"] - MARGIN["bottom"]
         return self.size[1] - MARGIN["bottom"] - (np.asarray(y, dtype=float) - low) / (high - low) * span
 
-    def axes(self, x_label: str, y_label: str, *, x_ticks: bool = True) -> None:
-        """Add grid lines, tick labels and the names of the axes."""
+    def axes(self, x_label: str, y_label: str, *, log: bool = False) -> None:
+        """Add grid lines, tick labels and the names of the axes; with `log`, x holds logarithms."""
         right, bottom = self.size[0] - MARGIN["right"], self.size[1] - MARGIN["bottom"]
         for value in ticks(*self.y_range, about=4):
             y = float(self.py(value))
             self.marks.append(f'<line class="grid" x1="{MARGIN["left"]}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
             self.text(MARGIN["left"] - 8, y + 4, tick_text(value), anchor="end")
-        for value in ticks(*self.x_range, about=6) if x_ticks else ():
-            self.text(float(self.px(value)), bottom + 17, tick_text(value))
+        for value in log_ticks(*self.x_range) if log else ticks(*self.x_range, about=6):
+            self.text(float(self.px(value)), bottom + 17, tick_text(10**value if log else value))
         self.marks.append(f'<line class="axis" x1="{MARGIN["left"]}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
         self.text((MARGIN["left"] + right) / 2, self.size[1] - 6, x_label, kind="name")
         middle = (MARGIN["top"] + bottom) / 2
@@ -128,24 +137,42 @@ def _range(arrays: Iterable[np.ndarray], pad: float = 0.04) -> tuple[float, floa
     return low - pad * (high - low), high + pad * (high - low)
 
 
-def legend(names: Sequence[str]) -> Markup:
-    """Return the key of a chart as HTML, in the order of the colours."""
-    keys = (f'<span class="key"><i class="swatch c{i % COLOURS}"></i>{escape(name)}</span>'
-            for i, name in enumerate(names))
+def legend(names: Sequence[str], colours: Sequence[int]) -> Markup:
+    """Return the key of a chart as HTML."""
+    keys = (f'<span class="key"><i class="swatch c{colour % COLOURS}"></i>{escape(name)}</span>'
+            for name, colour in zip(names, colours, strict=True))
     return Markup(f'<p class="legend">{"".join(keys)}</p>')
 
 
-def lines(series: Sequence[Series], *, x_label: str, y_label: str, title: str) -> Markup:
-    """Draw curves over a common axis, with their key; empty when there is nothing finite to draw."""
-    drawn = [(s.name, *s.finite()) for s in series]
-    drawn = [d for d in drawn if d[1].size]
+def _drawn(series: Sequence[Series]) -> list[Series]:
+    """Return the series without what is not finite, each with a colour; those without points are left out."""
+    colours = [i if s.colour is None else s.colour for i, s in enumerate(series)]
+    finite = [Series(s.name, *s.finite(), colour) for s, colour in zip(series, colours, strict=True)]
+    return [s for s in finite if s.x.size]
+
+
+def _keys(series: Sequence[Series]) -> Markup:
+    return legend([s.name for s in series], [s.colour or 0 for s in series])
+
+
+def lines(series: Sequence[Series], *, x_label: str, y_label: str, title: str, settled: float = 0.0) -> Markup:
+    """Draw curves over a common axis, with their key; empty when there is nothing finite to draw.
+
+    The axis spans the values after the first fraction `settled` of x: a training starts far away from where
+    it is interesting. What lies outside is cut off.
+    """
+    drawn = _drawn(series)
     if not drawn:
         return Markup("")
-    plot = Plot(_range([x for _, x, _ in drawn], pad=0), _range([y for _, _, y in drawn]))
+    x_range = _range([s.x for s in drawn], pad=0)
+    start = x_range[0] + settled * (x_range[1] - x_range[0])
+    low, high = _range([s.y[s.x >= start] for s in drawn], pad=0.06)
+    plot = Plot(x_range, (low, high))
     plot.axes(x_label, y_label)
-    for i, (_, x, y) in enumerate(drawn):
-        plot.line(x, y, i)
-    return plot.svg(title) + legend([name for name, _, _ in drawn])
+    for s in drawn:
+        inside = (s.y >= low) & (s.y <= high)
+        plot.line(s.x[inside], s.y[inside], s.colour or 0)
+    return plot.svg(title) + _keys(drawn)
 
 
 def scatter(
@@ -153,56 +180,28 @@ def scatter(
     size: tuple[float, float] = (560, 380),
 ) -> Markup:
     """Draw clouds of points by group, with rings around the points of `rings`."""
-    drawn = [(s.name, *s.finite()) for s in series]
-    plot = Plot(_range([x for _, x, _ in drawn]), _range([y for _, _, y in drawn]), size)
+    drawn = _drawn(series)
+    plot = Plot(_range([s.x for s in drawn]), _range([s.y for s in drawn]), size)
     plot.axes(x_label, y_label)
-    for i, (_, x, y) in enumerate(drawn):
-        plot.points(x, y, i)
+    for s in drawn:
+        plot.points(s.x, s.y, s.colour or 0)
     if rings is not None:
         plot.rings(*rings.finite())
-    return plot.svg(title) + legend([name for name, _, _ in drawn])
+    return plot.svg(title) + _keys(drawn)
 
 
-def histogram(groups: Mapping[str, np.ndarray], *, x_label: str, title: str, log: bool = False) -> Markup:
-    """Draw step histograms of groups over common bins, of log10 of the values on request."""
-    finite = {name: v[np.isfinite(v) & ((v > 0) | (not log))] for name, v in groups.items()}
-    finite = {name: np.log10(v) if log else v for name, v in finite.items() if v.size}
-    if not finite:
+def histogram(series: Sequence[Series], *, x_label: str, title: str, log: bool = False) -> Markup:
+    """Draw step histograms of the x of each series over common bins, equal in the logarithm on request."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = [Series(s.name, np.log10(s.x) if log else s.x, np.zeros(len(s.x)), s.colour) for s in series]
+    drawn = _drawn(values)
+    if not drawn:
         return Markup("")
-    edges = np.linspace(*_padded(*_range(finite.values(), pad=0)), 29)
-    counts = {name: np.histogram(v, edges)[0] for name, v in finite.items()}
-    plot = Plot((edges[0], edges[-1]), (0, 1.05 * max(c.max() for c in counts.values())))
-    plot.axes(f"log10 {x_label}" if log else x_label, "objects")
-    for i, count in enumerate(counts.values()):
-        plot.line(np.repeat(edges, 2), np.concatenate([[0], np.repeat(count, 2), [0]]), i)
-    return plot.svg(title) + legend(list(finite))
+    edges = np.linspace(*_padded(*_range([s.x for s in drawn], pad=0)), 29)
+    counts = [np.histogram(s.x, edges)[0] for s in drawn]
+    plot = Plot((edges[0], edges[-1]), (0, 1.05 * max(c.max() for c in counts)))
+    plot.axes(x_label, "objects", log=log)
+    for s, count in zip(drawn, counts, strict=True):
+        plot.line(np.repeat(edges, 2), np.concatenate([[0], np.repeat(count, 2), [0]]), s.colour or 0)
+    return plot.svg(title) + _keys(drawn)
 
-
-def dots(rows: Sequence[tuple[str, float, float]], *, x_label: str, title: str, mark: float | None = None) -> Markup:
-    """Draw one dot with an error bar per row (name, value, error), and a dashed line at `mark`."""
-    good = [(name, value, error if np.isfinite(error) else 0.0) for name, value, error in rows if np.isfinite(value)]
-    if not good:
-        return Markup("")
-    ends = [v + sign * e for _, v, e in good for sign in (-1, 1)] + ([mark] if mark is not None else [])
-    height = MARGIN["top"] + MARGIN["bottom"] + 26 * len(good)
-    plot = Plot(_range([np.array(ends)], pad=0.08), (len(good) - 0.5, -0.5), (560, height))
-    plot.y_range = (len(good) - 0.5, -0.5)
-    _dot_axes(plot, x_label)
-    if mark is not None:
-        x = float(plot.px(mark))
-        plot.marks.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{MARGIN["top"]}" '
-                          f'y2="{plot.size[1] - MARGIN["bottom"]}"/>')
-    for i, (name, value, error) in enumerate(good):
-        plot.line(np.array([value - error, value + error]), np.array([i, i]), 0)
-        plot.points(np.array([value]), np.array([i]), 0, radius=4.5)
-        plot.text(MARGIN["left"] + 2, float(plot.py(i)) - 6, name, anchor="start", kind="row")
-    return plot.svg(title)
-
-
-def _dot_axes(plot: Plot, x_label: str) -> None:
-    bottom = plot.size[1] - MARGIN["bottom"]
-    for value in ticks(*plot.x_range, about=6):
-        x = float(plot.px(value))
-        plot.marks.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{MARGIN["top"]}" y2="{bottom}"/>')
-        plot.text(x, bottom + 17, tick_text(value))
-    plot.text((MARGIN["left"] + plot.size[0] - MARGIN["right"]) / 2, plot.size[1] - 6, x_label, kind="name")

@@ -1,4 +1,4 @@
-"""Lay the models of a survey side by side, from comparison.csv."""
+"""Lay the models of a survey side by side, from comparison.csv: a row per figure, a column per model."""
 
 from __future__ import annotations
 
@@ -8,49 +8,41 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from astro_vae.report.charts import dots
 from astro_vae.report.gather import SurveyResults
-from astro_vae.report.measures import words
+from astro_vae.report.measures import best_of, words
 from astro_vae.report.thumbnails import figure
 from astro_vae.report.words import measured, number
 
-ERROR_SUFFIXES = ("_error", "_err")
+SUFFIXES = ("_error", "_median")
 
 
 def comparison_section(results: SurveyResults) -> dict[str, Any] | None:
     """Return what the template needs for the comparison; None where there is none."""
-    if results.comparison is None:
+    if results.comparison is None or "model" not in results.comparison:
         return None
-    table = results.comparison
-    columns = [str(c) for c in table if not _is_error(str(c), table)]
+    table = results.comparison.set_index("model")
+    names = [str(name) for name in table if not _belongs_to_another(str(name), table)]
     picture = results.folder / "comparison.png"
     return {
-        "words": "Means over objects with bootstrap errors over sources; the best value of a row of numbers "
-        "means little where errors overlap.",
-        "head": [words(column) for column in columns],
-        "rows": [[_cell(table, column, i) for column in columns] for i in range(len(table))],
-        "charts": [],
+        "words": "Means over objects with bootstrap errors over sources. The best value of each row is marked; "
+        "where errors overlap, that says little.",
+        "head": ["figure", *map(str, table.index)],
+        "rows": [[words(name), *_cells(table, name)] for name in names],
         "picture": {"address": figure(picture), "caption": "The models side by side."} if picture.is_file() else None,
     }
 
 
-def _is_error(column: str, table: pd.DataFrame) -> bool:
-    return any(column.endswith(s) and column.removesuffix(s) in table for s in ERROR_SUFFIXES)
+def _belongs_to_another(name: str, table: pd.DataFrame) -> bool:
+    return any(name.endswith(suffix) and name.removesuffix(suffix) in table for suffix in SUFFIXES)
 
 
-def _cell(table: pd.DataFrame, column: str, row: int) -> Markup:
-    value: Any = table[column].iloc[row]
-    error: Any = next((table[column + s].iloc[row] for s in ERROR_SUFFIXES if column + s in table), math.nan)
-    if isinstance(value, str):
-        return number(value)
-    return measured(float(value), float(error))
-
-
-def chart(table: pd.DataFrame, column: str, *, title: str, mark: float | None = None) -> dict[str, Any] | None:
-    """Draw one column of the comparison as dots with errors, a row per model."""
-    if column not in table:
-        return None
-    error = next((table[column + s] for s in ERROR_SUFFIXES if column + s in table), pd.Series(math.nan, table.index))
-    rows = list(zip(table.iloc[:, 0].astype(str), table[column].astype(float), error.astype(float), strict=True))
-    svg = dots(rows, x_label=words(column), title=title, mark=mark)
-    return {"title": title, "note": "", "svg": svg} if svg else None
+def _cells(table: pd.DataFrame, name: str) -> list[Markup]:
+    values = table[name].astype(float)
+    errors = table[f"{name}_error"].astype(float) if f"{name}_error" in table else pd.Series(math.nan, table.index)
+    whole = bool((values.dropna() % 1 == 0).all()) and errors.isna().all()
+    best = best_of(name, {str(model): value for model, value in values.items()})
+    cells = []
+    for model, value, error in zip(values.index, values, errors, strict=True):
+        text = number(int(value)) if whole and math.isfinite(value) else measured(value, error)
+        cells.append(Markup('<span class="best">{}</span>').format(text) if str(model) == best else text)
+    return cells

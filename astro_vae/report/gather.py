@@ -32,7 +32,8 @@ class ModelResults:
     metrics : dict
         `metrics.json`.
     latents, ranking : DataFrame or None
-        Rows of `latents.parquet` and `anomalies.parquet`; the ranking is sorted by rank.
+        Rows of `latents.parquet` and `anomalies.parquet`, with `attrs["descriptions"]` of their columns; the
+        ranking is sorted by rank.
     pictures : dict of str to Path
         PNG files of the model's folder by stem.
     """
@@ -146,10 +147,18 @@ def _json(path: Path) -> dict[str, Any]:
 def _parquet(path: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
+    from pyarrow import parquet
+
     try:
-        return pd.read_parquet(path)
+        table = parquet.read_table(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a Parquet table ({error}); make it again by its step") from None
+    frame = table.to_pandas()
+    frame.attrs["descriptions"] = {
+        field.name: field.metadata[b"description"].decode() for field in table.schema
+        if field.metadata and b"description" in field.metadata
+    }
+    return frame
 
 
 def _ranking(path: Path) -> pd.DataFrame | None:

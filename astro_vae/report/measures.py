@@ -1,4 +1,4 @@
-"""Read metrics.json as a flat list of measures, and find those that a reader asks for first.
+"""Read metrics.json as a flat list of measures, and name them in words.
 
 The page shows whatever a model was measured by: a new measure appears in its tables without a change
 here. Only the headline figures know their names.
@@ -7,12 +7,27 @@ here. Only the headline figures know their names.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 VALUE_KEYS = ("value", "mean")
+NAMES = {
+    "mse": "mean squared error",
+    "mse_inferred_label": "mean squared error, inferred label",
+    "mse_mean_image": "mean squared error of the mean image",
+    "negative_elbo": "negative ELBO (nat)",
+    "negative_bound": "negative importance-weighted bound (nat)",
+    "kl": "KL divergence (nat)",
+    "label.accuracy": "label accuracy",
+    "accuracy": "label accuracy",
+    "accuracy_most_frequent": "label accuracy of the most frequent",
+    "sample_agreement": "samples obey their label",
+    "sample_agreement_standard_normal": "samples obey their label, prior N(0, I)",
+    "classifier_accuracy": "classifier on real test objects",
+}
+LOWER = ("mse", "negative", "loss", "calibration_error")
+HIGHER = ("auc", "recall", "recovered", "agreement", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -60,15 +75,19 @@ def _measure(entry: Mapping[str, Any]) -> Measure | None:
     return Measure(float(value), *(float(v) if _is_number(v) else math.nan for v in (error, median)))
 
 
-def find(measures: Mapping[str, Measure], *patterns: str) -> Measure | None:
-    """Return the first measure whose name matches the first pattern that any matches."""
-    for pattern in patterns:
-        for name, measure in measures.items():
-            if re.search(pattern, name) and math.isfinite(measure.value):
-                return measure
-    return None
-
-
 def words(name: str) -> str:
-    """Turn the dotted name of a measure into words: `test.mse_true_label` to "mse true label"."""
-    return name.replace(".", ": ").replace("_", " ")
+    """Turn the dotted name of a measure, or of a column of the comparison, into words."""
+    for part in ("test", "validation"):
+        if name.startswith(f"{part}_"):
+            return f"{words(name.removeprefix(part + '_'))}, {part}"
+    return NAMES.get(name) or name.removeprefix("label.").replace(".", ", ").replace("_", " ").replace("auc", "AUC")
+
+
+def best_of(name: str, values: Mapping[str, float]) -> str | None:
+    """Return the key of the best value of a measure; None where neither direction is better, or all are alike."""
+    sign = next((s for s, parts in ((1, LOWER), (-1, HIGHER)) if any(p in name for p in parts)), 0)
+    known = {key: sign * value for key, value in values.items() if math.isfinite(value)}
+    reference = "mean_image" in name or "most_frequent" in name or name.startswith("classifier")
+    if not sign or reference or len(set(known.values())) < 2:
+        return None
+    return min(known, key=lambda key: known[key])

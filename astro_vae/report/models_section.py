@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from markupsafe import Markup
 from astro_vae.report.charts import Series, lines, scatter
 from astro_vae.report.gather import ModelResults
 from astro_vae.report.measures import Measure, flat, words
-from astro_vae.report.objects_section import label_groups
+from astro_vae.report.objects_section import GREY, by_label
 from astro_vae.report.provenance import facts
 from astro_vae.report.thumbnails import figure
 from astro_vae.report.words import measured, number
@@ -20,8 +21,8 @@ PARTS = ("test", "validation")
 RINGED = 12
 PICTURES = {
     "samples": "Samples per label, drawn from the prior and decoded: never chosen, in the order of their drawing.",
-    "traversal": "Latent traversals: one latent at a time, the others at rest.",
-    "interpolation": "Interpolation between two objects, and between labels.",
+    "traversal": "Traversals: one latent at a time goes from low to high, the others stay.",
+    "interpolation": "From a typical object of one label to one of another, decoded as either.",
     "reconstruction": "Objects and their reconstructions.",
 }
 
@@ -72,7 +73,7 @@ def _median(measure: Measure | None) -> Markup:
 
 
 def _charts(model: ModelResults) -> list[dict[str, Any]]:
-    charts = [*_training(model.history), _latent_map(model)]
+    charts = [*_training(model.history), _latent_map(model), _reliability(model.metrics)]
     return [chart for chart in charts if chart and chart["svg"]]
 
 
@@ -85,13 +86,29 @@ def _training(history: pd.DataFrame | None) -> list[dict[str, Any]]:
     bound = [Series(words, x, -history[name].to_numpy(float)) for name, words in names.items() if name in history]
     names = {"kl": "training", "validation_kl": "validation"}
     cost = [Series(words, x, history[name].to_numpy(float)) for name, words in names.items() if name in history]
-    axes = {"x_label": "examples seen", "y_label": "nats per object"}
-    return [
-        {"title": "Negative evidence lower bound", "note": "lower is better",
-         "svg": lines(bound, title="Negative evidence lower bound over the training", **axes)},
-        {"title": "KL divergence from the prior", "note": "what the latents carry",
-         "svg": lines(cost, title="KL divergence over the training", **axes)},
-    ]
+
+    def chart(series: list[Series], title: str, note: str) -> dict[str, Any]:
+        svg = lines(series, x_label="examples seen", y_label="nats per object", title=f"{title} over the training",
+                    settled=0.1)
+        return {"title": title, "note": note, "svg": svg}
+
+    return [chart(bound, "Negative evidence lower bound", "lower is better"),
+            chart(cost, "KL divergence from the prior", "what the latents carry")]
+
+
+def _reliability(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Draw how often labels of a given confidence are right, raw and calibrated, on the test part."""
+    found = (metrics.get("test") or metrics.get("validation") or {}).get("label") or {}
+    series = [Series("perfect", np.array([0.0, 1.0]), np.array([0.0, 1.0]), GREY)]
+    for i, name in enumerate(("raw", "calibrated")):
+        bins = found.get(f"reliability_{name}") or []
+        x, y = (np.array([b[key] for b in bins], dtype=float) for key in ("confidence", "accuracy"))
+        series += [Series(name, x, y, i)] if len(x) else []
+    if not series[1:]:
+        return None
+    title = "Reliability of p(label | image)"
+    svg = lines(series, x_label="probability given", y_label="fraction right", title=title)
+    return {"title": title, "note": "objects in bins of the probability", "svg": svg}
 
 
 def _latent_map(model: ModelResults) -> dict[str, Any] | None:
@@ -108,12 +125,11 @@ def _latent_map(model: ModelResults) -> dict[str, Any] | None:
     # The sign of a principal direction is arbitrary; this choice makes it the same on every machine.
     axes = axes[:2] * np.sign(axes[:2, np.abs(axes[:2]).argmax(axis=1)].diagonal())[:, None]
     places = pd.DataFrame(z @ axes.T, columns=["x", "y"], index=table.index).assign(label=table["label"].fillna(""))
-    series = [Series(n, rows["x"].to_numpy(), rows["y"].to_numpy()) for n, rows in label_groups(places).items()]
     share = (spread[:2] ** 2).sum() / (spread**2).sum()
     return {
         "title": "Latent space", "note": f"first two principal directions, {share:.0%} of the variance; "
         "rings are the most anomalous",
-        "svg": scatter(series, x_label="first direction", y_label="second direction",
+        "svg": scatter(by_label(places, "x", "y"), x_label="first direction", y_label="second direction",
                        title="Objects in latent space", rings=_rings(model, table, places)),
     }
 
@@ -130,7 +146,7 @@ def _pictures(model: ModelResults) -> list[dict[str, str]]:
     left = {stem: path for stem, path in model.pictures.items() if stem not in ("curves", "anomalies")}
     found = []
     for known, caption in PICTURES.items():
-        for stem in [stem for stem in left if stem.startswith(known)]:
+        for stem in sorted(stem for stem in left if stem.startswith(known)):
             found.append({"address": figure(left.pop(stem)), "caption": caption})
     rest = [{"address": figure(path), "caption": words(stem).capitalize()} for stem, path in left.items()]
     return [*found, *rest]

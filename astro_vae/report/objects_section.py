@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from astro_vae.report.charts import histogram
+from astro_vae.report.charts import Series, histogram
 from astro_vae.report.gather import PARTS, SurveyResults
 from astro_vae.report.sky import sky_map
 from astro_vae.report.words import number, plural
 
 REFUSED_ROWS = 200
 UNLABELLED = "unlabelled"
+GREY = 6  # its number among the colours of the style sheet
 HISTOGRAMS = (
     ("las_arcsec", "largest angular size (arcsec)"),
     ("snr", "peak over noise"),
@@ -28,6 +30,21 @@ def label_groups(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     labels = table["label"].fillna("").replace("", UNLABELLED)
     order = sorted(labels.unique(), key=lambda name: (name == UNLABELLED, -int((labels == name).sum()), name))
     return {name: table[labels == name] for name in order}
+
+
+def colour(name: str, names: Iterable[str]) -> int:
+    """Return the colour of a label among labels: the same on the whole page, grey where nothing is known."""
+    known = sorted(set(names) - {UNLABELLED})
+    return GREY if name == UNLABELLED else known.index(name) % GREY
+
+
+def by_label(table: pd.DataFrame, x: str, y: str | None = None, *, fewest: int = 1) -> list[Series]:
+    """Return the columns of a table as a series per label; the unlabelled come first, so that they lie below."""
+    groups = label_groups(table)
+    return [
+        Series(name, rows[x].to_numpy(float), rows[y or x].to_numpy(float), colour(name, groups))
+        for name, rows in reversed(groups.items()) if len(rows) >= fewest
+    ]
 
 
 def objects_section(results: SurveyResults) -> dict[str, Any]:
@@ -80,9 +97,7 @@ def _dropped(results: SurveyResults) -> list[tuple[str, str]]:
 
 
 def _sky(kept: pd.DataFrame) -> dict[str, Any] | None:
-    groups = label_groups(kept).items()
-    places = {name: (rows["ra"].to_numpy(float), rows["dec"].to_numpy(float)) for name, rows in groups}
-    svg = sky_map(places, title="Positions of the objects on the sky")
+    svg = sky_map(by_label(kept, "ra", "dec"), title="Positions of the objects on the sky")
     return {"title": "Where they lie", "note": "", "svg": svg} if svg else None
 
 
@@ -92,8 +107,7 @@ def _histograms(kept: pd.DataFrame) -> list[dict[str, Any]]:
     for column, words in HISTOGRAMS:
         if len(charts) == 2 or column not in kept or np.isfinite(kept[column].to_numpy(float)).mean() < 0.5:
             continue
-        groups = {name: rows[column].to_numpy(float) for name, rows in label_groups(kept).items() if len(rows) >= 10}
-        svg = histogram(groups, x_label=words, title=f"Histogram: {words}", log=True)
+        svg = histogram(by_label(kept, column, fewest=10), x_label=words, title=f"Histogram: {words}", log=True)
         if svg:
-            charts.append({"title": words[0].upper() + words[1:], "note": "by label", "svg": svg})
+            charts.append({"title": words[0].upper() + words[1:], "note": "", "svg": svg})
     return charts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,18 @@ import pandas as pd
 
 from astro_vae.report.charts import histogram
 from astro_vae.report.gather import ModelResults, SurveyResults
-from astro_vae.report.objects_section import UNLABELLED, label_groups
+from astro_vae.report.measures import Measure, flat
+from astro_vae.report.objects_section import by_label, label_groups
+from astro_vae.report.summary import anomaly_sets
 from astro_vae.report.thumbnails import Sheets, figure
-from astro_vae.report.words import number, plural
+from astro_vae.report.words import measured, number, plural
 
 ROWS = 500
 STRIP = 8
-PREFIX, TRIVIAL_PREFIX = "score_", "trivial_"
+FIGURES = {"auc": "area under the curve", "recall_at_5_percent": "recall at 5 %", "recall_at_10_percent": "at 10 %"}
+TRIVIAL = "trivial_"
+PLANTED = "is_anomaly"  # column of a survey that knows the truth
+NO_SCORES = ("rank", "ra", "dec", "group", "row", "combined")
 
 
 @dataclass(frozen=True)
@@ -40,16 +45,22 @@ def shown_ids(models: Iterable[ModelResults]) -> list[str]:
 
 
 def score_columns(ranking: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Return the columns of the scores, combined first, and of the trivial scores."""
-    names = [str(name) for name in ranking.columns]
-    scores = [name for name in names if name.startswith(PREFIX)]
-    return [*(n for n in names if n == "combined"), *scores], [n for n in names if n.startswith(TRIVIAL_PREFIX)]
+    """Return the columns of the scores, combined first, and of the trivial scores.
+
+    Whatever else is a number is a score, so that a new one appears on the page by itself.
+    """
+    names = [str(name) for name in ranking.select_dtypes("number") if name not in NO_SCORES]
+    combined = ["combined"] if "combined" in ranking else []
+    scores = [name for name in names if not name.startswith(TRIVIAL)]
+    # A trivial score that this survey cannot have says nothing.
+    plain = [name for name in names if name.startswith(TRIVIAL) and ranking[name].notna().any()]
+    return [*combined, *scores], plain
 
 
 def rankings_section(results: SurveyResults, sheets: Sheets) -> list[dict[str, Any]]:
     """Return what the template needs for each model that has a ranking."""
-    parts = results.table.drop_duplicates("object_id").set_index("object_id")["part"]
-    return [_one(model, sheets, parts) for model in results.models if model.ranking is not None]
+    known = results.table.drop_duplicates("object_id").set_index("object_id")
+    return [_one(model, sheets, known) for model in results.models if model.ranking is not None]
 
 
 def strip(model: ModelResults, sheets: Sheets) -> list[dict[str, Any]]:
@@ -57,28 +68,39 @@ def strip(model: ModelResults, sheets: Sheets) -> list[dict[str, Any]]:
     assert model.ranking is not None
     return [
         {"picture": sheets.picture(row["object_id"]), "rank": int(row["rank"]), "object_id": row["object_id"],
-         "reason": row.get("reason") or ""}
+         "reason": _why(row).split(";")[0]}
         for row in model.ranking.head(STRIP).to_dict("records")
     ]
 
 
-def _one(model: ModelResults, sheets: Sheets, parts: pd.Series) -> dict[str, Any]:
+def _one(model: ModelResults, sheets: Sheets, known: pd.DataFrame) -> dict[str, Any]:
     ranking = model.ranking
     assert ranking is not None
     scores, plain = score_columns(ranking)
-    labels = ranking["label"].fillna("") if "label" in ranking else pd.Series("", index=ranking.index)
-    table = ranking.assign(label=labels, part=ranking["object_id"].map(parts).fillna(""))
+    table = ranking.assign(label=_labels(ranking, known), part=ranking["object_id"].map(known["part"]).fillna(""))
     left = len(table) - ROWS
     return {
-        "name": model.name, "words": plural(len(table), "object"), "columns": _columns(scores, plain),
+        "name": model.name, "words": plural(len(table), "object"),
+        "columns": _columns(scores, plain, ranking.attrs.get("descriptions", {})),
         "rows": _rows(table.head(ROWS), _shares(table, scores), scores, plain, sheets),
         "labels": list(label_groups(table)), "parts": [p for p in table["part"].unique() if p],
         "left": f"The first {ROWS} are shown; {plural(left, 'more row')} in anomalies.csv." if left > 0 else "",
-        "charts": _charts(table), "picture": _gallery(model),
+        "charts": _charts(table), "found": _found(flat(model.metrics)), "picture": _gallery(model),
     }
 
 
-def _columns(scores: list[str], plain: list[str]) -> list[dict[str, Any]]:
+def _labels(ranking: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
+    """Return the label of each object; planted anomalies, which have none, are called so."""
+    labels = ranking["object_id"].map(known["label"]).fillna("")
+    if PLANTED not in known:
+        return labels
+    planted = ranking["object_id"].map(known[PLANTED]).astype(str).str.lower().isin(["true", "1", "1.0"])
+    return labels.mask(planted & (labels == ""), "planted")
+
+
+def _columns(scores: list[str], plain: list[str], meanings: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return name, meaning and use of each column of the table."""
+
     def column(name: str, title: str, *, numeric: bool = True, sortable: bool = True) -> dict[str, Any]:
         return {"name": name, "title": title, "numeric": numeric, "sortable": sortable}
 
@@ -88,15 +110,15 @@ def _columns(scores: list[str], plain: list[str]) -> list[dict[str, Any]]:
         column("object", "name in the survey", numeric=False),
         column("label", "given by the survey or the user", numeric=False),
         column("part", "training objects are known to the model", numeric=False),
-        *(column(score_words(name), "higher is more anomalous") for name in scores),
-        *(column(score_words(name), "a trivial score, for comparison") for name in plain),
+        *(column(score_words(name), meanings.get(name, "higher is more anomalous")) for name in scores),
+        *(column(name.removeprefix(TRIVIAL), meanings.get(name, "a trivial score, for comparison")) for name in plain),
         column("reason", "which score stands out, and how", numeric=False),
     ]
 
 
 def score_words(name: str) -> str:
     """Turn the name of a column into words."""
-    return name.removeprefix(PREFIX).removeprefix(TRIVIAL_PREFIX).replace("_", " ")
+    return ("trivial: " if name.startswith(TRIVIAL) else "") + name.removeprefix(TRIVIAL).replace("_", " ")
 
 
 def _shares(table: pd.DataFrame, scores: list[str]) -> dict[str, np.ndarray]:
@@ -112,10 +134,15 @@ def _rows(
             "rank": int(row["rank"]), "object_id": row["object_id"], "label": row["label"], "part": row["part"],
             "position": _position(row.get("ra"), row.get("dec")), "picture": sheets.picture(row["object_id"]),
             "scores": [_cell(row[name], shares[name][i]) for name in scores],
-            "plain": [_cell(row[name]) for name in plain], "reason": row.get("reason") or "",
+            "plain": [_cell(row[name]) for name in plain], "reason": _why(row),
         }
         for i, row in enumerate(table.to_dict("records"))
     ]
+
+
+def _why(row: Mapping[Any, Any]) -> str:
+    """Return the reason in words; "" where the ranking has none."""
+    return str(row.get("why") or "")
 
 
 def _cell(value: float, share: float = math.nan) -> Cell:
@@ -132,9 +159,28 @@ def _position(ra: float | None, dec: float | None) -> str:
 def _charts(table: pd.DataFrame) -> list[dict[str, Any]]:
     if "combined" not in table or len(table) < 20:
         return []
-    groups = {n: rows["combined"].to_numpy(float) for n, rows in label_groups(table).items() if len(rows) >= 5}
-    svg = histogram(groups, x_label="combined score", title="Combined score by label")
-    return [{"title": "Combined score", "note": f"by label ({UNLABELLED}: where nothing is known)", "svg": svg}]
+    svg = histogram(by_label(table, "combined", fewest=5), x_label="combined score", title="Combined score by label")
+    return [{"title": "Combined score", "note": "", "svg": svg}]
+
+
+def _found(measures: Mapping[str, Measure]) -> list[dict[str, Any]]:
+    """Return, for each set of odd objects, how well each score tells them from ordinary ones."""
+    tables = []
+    for name in anomaly_sets(measures):
+        prefix = f"anomalies.{name}."
+        scores = dict.fromkeys(n.removeprefix(prefix).rsplit(".", 1)[0] for n in measures
+                               if n.startswith(prefix) and n.endswith(".auc"))
+        rows = [[score_words(s), *(_figure(measures.get(f"{prefix}{s}.{f}")) for f in FIGURES)] for s in scores]
+        odd, ordinary = (measures.get(f"{prefix}{key}", Measure(0)).value for key in ("odd", "ordinary"))
+        tables.append({
+            "title": f"How well it finds: {name.replace('_', ' ')}", "head": ["score", *FIGURES.values()], "rows": rows,
+            "words": f"{odd:.0f} odd objects against {ordinary:.0f} ordinary ones. Trivial scores need no model.",
+        })
+    return tables
+
+
+def _figure(measure: Measure | None) -> Any:
+    return measured(measure.value, measure.error) if measure else number(None)
 
 
 def _gallery(model: ModelResults) -> dict[str, str] | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 from markupsafe import Markup
 
-from astro_vae.report.charts import Plot, legend
+from astro_vae.report.charts import Plot, Series, legend
 
 CENTRE_DEG = 180.0  # right ascension in the middle: the northern galactic cap is then in one piece
 SIZE = (560.0, 330.0)
@@ -32,17 +32,18 @@ def mollweide(ra_deg: np.ndarray, dec_deg: np.ndarray) -> tuple[np.ndarray, np.n
     return -2 * lon / np.pi * np.cos(theta), np.sin(theta)
 
 
-def sky_map(groups: Mapping[str, tuple[np.ndarray, np.ndarray]], *, title: str) -> Markup:
-    """Draw positions by group (ra, dec in degrees); empty when no position is known."""
-    known = {name: np.isfinite(ra) & np.isfinite(dec) for name, (ra, dec) in groups.items()}
-    if not any(mask.any() for mask in known.values()):
+def sky_map(series: Sequence[Series], *, title: str) -> Markup:
+    """Draw positions by group (x and y: right ascension and declination, degrees); empty when none is known."""
+    places = [s.finite() for s in series]
+    total = sum(len(ra) for ra, _ in places)
+    if not total:
         return Markup("")
     plot = Plot((-2.06, 2.06), (-1.04, 1.1), SIZE)
     _graticule(plot)
-    radius = 1.7 if sum(int(mask.sum()) for mask in known.values()) > 300 else 2.6
-    for i, (name, (ra, dec)) in enumerate(groups.items()):
-        plot.points(*mollweide(ra[known[name]], dec[known[name]]), i, radius)
-    return plot.svg(title) + legend(list(groups))
+    for s, (ra, dec) in zip(series, places, strict=True):
+        plot.points(*mollweide(ra, dec), s.colour or 0, 1.7 if total > 300 else 2.6)
+    _names(plot)
+    return plot.svg(title) + legend([s.name for s in series], [s.colour or 0 for s in series])
 
 
 def _graticule(plot: Plot) -> None:
@@ -51,10 +52,15 @@ def _graticule(plot: Plot) -> None:
         _grid_line(plot, *mollweide(np.full(61, 15.0 * hour), along))
     for dec in (-60, -30, 0, 30, 60):
         _grid_line(plot, *mollweide(np.linspace(0.01, 359.99, 91), np.full(91, float(dec))))
-        x, y = mollweide(np.array([359.99]), np.array([float(dec)]))
-        plot.text(float(plot.px(x[0])) - 6, float(plot.py(y[0])) + 4, f"{dec:+d}°", anchor="end")
     for edge in (0.01, 359.99):
         _grid_line(plot, *mollweide(np.full(61, edge), along), kind="axis")
+
+
+def _names(plot: Plot) -> None:
+    """Write hours and degrees over the points, which would hide them."""
+    for dec in (-60, -30, 0, 30, 60):
+        x, y = mollweide(np.array([359.99]), np.array([float(dec)]))
+        plot.text(float(plot.px(x[0])) - 6, float(plot.py(y[0])) + 4, f"{dec:+d}°" if dec else "0°", anchor="end")
     for hour in (3, 6, 9, 12, 15, 18, 21):
         x, y = mollweide(np.array([15.0 * hour]), np.array([0.0]))
         plot.text(float(plot.px(x[0])), float(plot.py(y[0])) - 4, f"{hour}h")

@@ -2,102 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from markupsafe import Markup
 
 from astro_vae.report.gather import ModelResults, SurveyResults
-from astro_vae.report.measures import Measure, find, flat
-from astro_vae.report.words import measured, number, plural
+from astro_vae.report.measures import Measure, flat
+from astro_vae.report.words import number, plural, plus_minus
 
-ERROR = (r"^test\.mse_true_label$", r"^test\.mse", r"^validation\.mse", r"mse")
-ACCURACY = (r"^test\.label_accuracy", r"^test\..*accuracy", r"^validation\..*accuracy")
-AGREEMENT = (r"sample.*agreement", r"agreement")
-JUDGE = (r"classifier.*accuracy", r"classifier.*test")
-AUC = (r"anomal.*combined.*auc", r"anomal.*auc", r"auc")
-MEAN_IMAGE = (r"^test\.mean_image", r"mean_image")
+Measures = Mapping[str, Measure]
+Card = dict[str, Any]
+SAMPLES, JUDGE = "samples.agreement.all", "samples.classifier_on_real_test.all"
 
 
 def best(models: list[ModelResults]) -> ModelResults | None:
     """Return the model that the summary speaks of: that of the smallest error, a VAE where there is one."""
-    found = [(m.is_linear, measure.value, m) for m in models if (measure := find(flat(m.metrics), *ERROR))]
+    found = [(m.is_linear, error.value, m) for m in models if (error := _error(flat(m.metrics)))]
     if found:
         return min(found, key=lambda entry: entry[:2])[2]
     return models[0] if models else None
+
+
+def _error(measures: Measures) -> Measure | None:
+    return measures.get("test.mse") or measures.get("validation.mse")
 
 
 def summary(results: SurveyResults) -> dict[str, Any]:
     """Return the lead, the cards and the sentences of the summary."""
     chosen = best(results.models)
     measures = flat(chosen.metrics) if chosen else {}
-    return {
-        "kicker": f"run {results.run}",
-        "lead": _lead(results),
-        "cards": [card for card in _cards(results, chosen, measures) if card],
-        "findings": _findings(results, chosen, measures),
-    }
+    cards = [_objects_card(results), *(_cards(chosen, measures) if chosen else ())]
+    findings = list(_findings(results, chosen, measures)) if chosen else [Markup("No model has been trained yet.")]
+    return {"kicker": f"run {results.run}", "lead": _lead(results), "cards": cards, "findings": findings}
 
 
 def _lead(results: SurveyResults) -> Markup:
     kept, labels = int((results.objects.table["row"] >= 0).sum()), results.objects.attributes.get("labels") or []
     source = str(results.objects.attributes.get("survey", "")).replace("_", " ")
-    known = f" labelled {' or '.join(labels)} where the class is known," if labels else ""
-    return Markup("{} of {},{} seen by {}.").format(plural(kept, "object"), source, known,
+    known = f" labelled {', '.join(labels[:-1])}{' or ' if labels[1:] else ''}{labels[-1]}" if labels else ""
+    names = f"{known} where the class is known," if known else ""
+    return Markup("{} of {},{} seen by {}.").format(plural(kept, "object"), source, names,
                                                     plural(len(results.models), "model"))
 
 
-def _card(what: str, measure: Measure | None, note: str) -> dict[str, Any] | None:
-    return {"what": what, "value": measured(measure.value, measure.error), "note": note} if measure else None
+def _objects_card(results: SurveyResults) -> Card:
+    refused = int((results.objects.table["row"] < 0).sum())
+    kept = number(len(results.objects.table) - refused)
+    return {"what": "Objects", "value": kept, "error": "", "note": f"{plural(refused, 'candidate')} refused"}
 
 
-def _cards(
-    results: SurveyResults, chosen: ModelResults | None, measures: Mapping[str, Measure]
-) -> list[dict[str, Any] | None]:
-    table = results.objects.table
-    refused = int((table["row"] < 0).sum())
-    cards: list[dict[str, Any] | None] = [
-        {"what": "Objects", "value": number(len(table) - refused), "note": f"{plural(refused, 'candidate')} refused"}
+def _cards(chosen: ModelResults, measures: Measures) -> list[Card]:
+    """Return the cards of the figures that were measured."""
+    part = "test" if "test.mse" in measures else "validation"
+    usual, judge = (measures.get(name) for name in (f"{part}.label.accuracy_most_frequent", JUDGE))
+    beside = Markup(", by an independent classifier that is right on {} of the real ones").format(number(judge.value)) \
+        if judge else ""
+    against = Markup("; always the most frequent: {}").format(number(usual.value)) if usual else ""
+    cards = [
+        _card("Reconstruction error", _error(measures), Markup("mean square per pixel, {} objects, {}").format(
+            part, chosen.name)),
+        _card("Label found", measures.get(f"{part}.label.accuracy"),
+              Markup("of the {} objects by p(label | image){}").format(part, against)),
+        _card("Samples obey their label", measures.get(SAMPLES), Markup("of the samples{}").format(beside)),
+        _anomaly_card(measures),
     ]
-    if chosen is None:
-        return cards
-    judge = find(measures, *JUDGE) or find(flat(results.classifier), r"test.*accuracy", r"accuracy")
-    beside = Markup("a classifier of real images; on real test images it is right in {}").format(
-        number(judge.value)) if judge else "by an independent classifier"
-    return [
-        *cards,
-        _card("Reconstruction error", find(measures, *ERROR), f"mean square per pixel, test images, {chosen.name}"),
-        _card("Label recovered", find(measures, *ACCURACY), "fraction of test objects whose likeliest label is right"),
-        _card("Samples obey their label", find(measures, *AGREEMENT), beside),
-        _card("Anomalies found", find(measures, *AUC), "area under the curve of the combined ranking; 0.5 is chance"),
-    ]
+    return [card for card in cards if card]
 
 
-def _findings(
-    results: SurveyResults, chosen: ModelResults | None, measures: Mapping[str, Measure]
-) -> list[Markup]:
-    if chosen is None:
-        return [Markup("No model has been trained yet.")]
-    return [f for f in (_against_mean(chosen, measures), _against_linear(results, chosen, measures)) if f]
-
-
-def _against_mean(chosen: ModelResults, measures: Mapping[str, Measure]) -> Markup | None:
-    error, reference = find(measures, *ERROR), find(measures, *MEAN_IMAGE)
-    if error is None or reference is None or error.value <= 0:
+def _card(what: str, measure: Measure | None, note: Markup) -> Card | None:
+    if measure is None:
         return None
-    return Markup("{} reconstructs test images {} times better than the mean image ({} against {}).").format(
-        chosen.name, number(reference.value / error.value, 2), number(error.value), number(reference.value))
+    error = plus_minus(measure.value, measure.error)
+    return {"what": what, "value": number(measure.value), "error": error, "note": note}
 
 
-def _against_linear(
-    results: SurveyResults, chosen: ModelResults, measures: Mapping[str, Measure]
-) -> Markup | None:
-    """Compare with the linear model of as many latents, where there is one."""
+def _anomaly_card(measures: Measures) -> Card | None:
+    """Speak of planted anomalies where there are any, otherwise of the other labels."""
+    planted, found = measures.get("anomalies.planted.planted"), measures.get("anomalies.planted.first_n")
+    if planted and found:
+        n = number(int(planted.value))
+        return _card("Planted anomalies found", found, Markup("of {} lie among the first {} ranks").format(n, n))
+    name = next((n for n in anomaly_sets(measures)), None)
+    if name is None:
+        return None
+    note = Markup("area under the curve, {} against ordinary objects; chance: 0.5").format(name.replace("_", " "))
+    return _card("Anomalies found", measures.get(f"anomalies.{name}.combined.auc"), note)
+
+
+def anomaly_sets(measures: Measures) -> list[str]:
+    """Return the sets of odd objects that the ranking was tried on, the widest first."""
+    names = [n.split(".")[1] for n in measures if n.startswith("anomalies.") and n.endswith(".combined.auc")]
+    return sorted(names, key=lambda name: (name != "planted", name != "other_labels"))
+
+
+def _findings(results: SurveyResults, chosen: ModelResults, measures: Measures) -> Iterator[Markup]:
+    yield from _against_references(results, chosen, measures)
+    fitted, plain = measures.get(SAMPLES), measures.get("samples.agreement_standard_normal.all")
+    if plain and fitted:
+        yield Markup("Samples from the fitted prior obey their label in {} of cases, those from N(0, I) in {}.").format(
+            number(fitted.value), number(plain.value))
+    for name in anomaly_sets(measures)[:3]:
+        yield _against_trivial(name, measures)
+
+
+def _against_references(results: SurveyResults, chosen: ModelResults, measures: Measures) -> Iterator[Markup]:
+    """Compare the error with that of the mean image, and of the linear model of as many latents."""
+    ours = _error(measures)
+    mean_image = measures.get("test.mse_mean_image") or measures.get("validation.mse_mean_image")
+    if ours and mean_image and ours.value > 0:
+        yield Markup("{} reconstructs {} times better than the mean image ({} against {}).").format(
+            chosen.name, number(mean_image.value / ours.value, 2), number(ours.value), number(mean_image.value))
     for other in results.models:
-        theirs, ours = find(flat(other.metrics), *ERROR), find(measures, *ERROR)
         alike = other.is_linear and other.settings.get("latents") == chosen.settings.get("latents")
-        if other is not chosen and alike and theirs and ours:
-            better = theirs.value / ours.value
-            return Markup("Against principal components of as many latents ({}) its error is {} times {}.").format(
-                other.name, number(max(better, 1 / better), 2), "smaller" if better >= 1 else "larger")
-    return None
+        theirs = _error(flat(other.metrics))
+        if other is not chosen and alike and ours and theirs and ours.value > 0:
+            times = theirs.value / ours.value
+            yield Markup("Against principal components of as many latents ({}) its error is {} times {}.").format(
+                other.name, number(max(times, 1 / times), 2), "smaller" if times >= 1 else "larger")
+
+
+def _against_trivial(name: str, measures: Measures) -> Markup:
+    """Compare the ranking with the best score that needs no model."""
+    prefix = f"anomalies.{name}."
+    trivial = {n.removeprefix(f"{prefix}trivial_").removesuffix(".auc"): m.value for n, m in measures.items()
+               if n.startswith(f"{prefix}trivial_") and n.endswith(".auc")}
+    ours = measures[f"{prefix}combined.auc"]
+    said = Markup("{}: the ranking reaches an area under the curve of {}").format(
+        name.replace("_", " ").capitalize(), number(ours.value))
+    if not trivial:
+        return said + "."
+    simple = max(trivial, key=lambda key: trivial[key])
+    return said + Markup(", the best score that needs no model ({}) {}.").format(simple, number(trivial[simple]))

@@ -7,15 +7,16 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-MINUS, TIMES, THIN = "\u2212", "\u00d7", "\u2009"
+MINUS, TIMES, THIN = "\u2212", "\u00d7", "\u202f"  # a thin space at which no line breaks
 MISSING = "\u2013"
+PLAIN = (-2, 5)  # leading powers of ten of the numbers that are written without one
 
 
 def number(value: Any, digits: int = 3) -> Markup:
     """Write a number with `digits` significant digits; a dash where it is missing, words as they are.
 
     >>> str(number(0.000561))
-    '5.61\u2009\u00d7\u200910<sup>\u22124</sup>'
+    '5.61\u202f\u00d7\u202f10<sup>\u22124</sup>'
     """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return Markup(MISSING)
@@ -26,7 +27,7 @@ def number(value: Any, digits: int = 3) -> Markup:
     if value == 0:
         return Markup("0")
     power = _power(value)
-    if -3 <= power < 5:
+    if PLAIN[0] <= power < PLAIN[1]:
         return Markup(f"{value:.{max(digits - 1 - power, 0)}f}".replace("-", MINUS))
     return Markup(f"{value / 10.0**power:.{digits - 1}f}".replace("-", MINUS)) + _times_ten(power)
 
@@ -36,12 +37,18 @@ def measured(value: Any, error: Any = None) -> Markup:
     if not _finite(value) or not _finite(error) or not error:
         return number(value)
     power = _power(value) if value else 0
-    scale = 10.0**power if not -3 <= power < 5 else 1.0
+    scale = 10.0**power if not PLAIN[0] <= power < PLAIN[1] else 1.0
     places = max(1 - _power(error / scale), 0)
     if places > 6:
         return number(value)
     text = f"{value / scale:.{places}f} \u00b1 {error / scale:.{places}f}".replace("-", MINUS)
     return Markup(text) if scale == 1 else Markup(f"({text})") + _times_ten(power)
+
+
+def plus_minus(value: Any, error: Any) -> Markup:
+    """Write the error alone, as it stands behind its value; empty where there is none."""
+    text = measured(value, error)
+    return Markup("\u00b1") + text.split("\u00b1")[1].replace(")", "") if "\u00b1" in text else Markup("")
 
 
 def _times_ten(power: int) -> Markup:

@@ -5,7 +5,6 @@ Checkpoints lie outside the declared outputs of the workflow, which deletes the 
 
 from __future__ import annotations
 
-import shutil
 import signal
 import threading
 import time
@@ -59,10 +58,6 @@ class Checkpoint:
         if kept["fingerprint"] != self.fingerprint:
             return None, f"{self.path} is of other settings, data or version"
         return kept["state"], ""
-
-    def remove(self) -> None:
-        """Remove the checkpoints, once the results are written."""
-        shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
 class StopRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -39,9 +40,10 @@ def _both(axes: Axes, history: pd.DataFrame, name: str, words: str) -> None:
         axes.plot(history["examples"], history[name], color=TRAINING, marker=".", label="training")
     _one(axes, history, f"validation_{name}", words)
     # The first evaluations may lie orders of magnitude below the rest, which is what one looks at.
-    values = history.filter(regex=f"^(validation_)?{name}$").iloc[len(history) // 10 :].stack()
-    margin = 0.05 * (values.max() - values.min()) or 1.0
-    axes.set_ylim(values.min() - margin, values.max() + margin)
+    values = history.filter(regex=f"^(validation_)?{name}$").iloc[len(history) // 10 :].to_numpy(float)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = 0.05 * (high - low) or 1.0
+    axes.set_ylim(low - margin, high + margin)
 
 
 def _one(axes: Axes, history: pd.DataFrame, name: str, words: str) -> None:

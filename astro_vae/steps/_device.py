@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import platform
 from collections.abc import Iterator
+from typing import Any
 
 import lightning_fabric
 import numpy as np
@@ -28,6 +30,7 @@ def open_fabric(module: nn.Module, precision: str, execution: ExecutionSettings)
     UserError
         If a GPU is asked for and there is none.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce its precision
     has_gpu = torch.cuda.is_available()
     if execution.device == "cuda" and not has_gpu:
         raise UserError("execution.device is 'cuda', but torch finds no GPU here; set it to 'auto' or 'cpu'")
@@ -52,7 +55,8 @@ def matmul_precision(precision: str) -> Iterator[None]:
 
 def ran_on(fabric: Fabric) -> dict[str, str | int]:
     """Say what a training runs on: what its last digits depend on."""
-    name = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else platform.machine()
+    on_gpu = fabric.device.type == "cuda"
+    name = torch.cuda.get_device_name(fabric.device) if on_gpu else _processor().get("cpu_name", platform.machine())
     return {
         "device": fabric.device.type, "device_name": name, "threads": torch.get_num_threads(),
         "precision": str(fabric.strategy.precision.precision), "matmul": torch.get_float32_matmul_precision(),
@@ -63,5 +67,9 @@ def ran_on(fabric: Fabric) -> dict[str, str | int]:
 
 def _has_bf16() -> bool:
     """Tell whether this processor multiplies bf16 numbers itself; without it bf16 is slower than 32 bits."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16", "arm_bf16", "bf16"))
+    return any(_processor().get(name, False) for name in ("amx_bf16", "avx512_bf16", "arm_bf16", "bf16"))
+
+
+def _processor() -> dict[str, Any]:
+    """Return what torch knows of the processor; nothing in versions that do not ask."""
+    return getattr(torch.cpu, "get_capabilities", dict)()

@@ -8,6 +8,7 @@ made again alone are the same bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from astro_vae.settings import AugmentSettings, ViewSettings
 from astro_vae.steps._blocks import BLOCK_ROWS, WINDOW_BLOCKS, Blocks, free_memory
 
 PARTS = ("train", "validation", "test", "dropped")
+PIECE_ROWS = 32  # frames between warp and view then stay in the cache of the processor
 
 
 class Maker:
@@ -54,14 +56,28 @@ class Maker:
         examples = np.asarray(examples, dtype=np.int64)
         transforms, parents = self.transforms.iloc[examples], self._parents[examples]
         table = self._table.iloc[parents]
-        direct = self._view.is_crop_only(self.view, self.scaled)
-        values = self._augment.apply(
-            self._values, parents, transforms, self.augment,
-            out_size=self.view.size if direct else self._view.frame_size(self.view),
-            noise=None if self.scaled else table["noise"].to_numpy(), threads=self.threads,
-        )
-        return values if direct else self._view.view(
-            values, _transformed(table, transforms), self.view, scaled=self.scaled
+        if self._view.is_crop_only(self.view, self.scaled):
+            return self._apply(parents, transforms, None, self.view.size, self.threads)
+        noise = None if self.scaled else table["noise"].to_numpy()
+        seen = _transformed(table, transforms)
+
+        def part(start: int) -> np.ndarray:
+            rows = slice(start, start + PIECE_ROWS)
+            size = self._view.frame_size(self.view)
+            values = self._apply(parents[rows], transforms.iloc[rows], None if noise is None else noise[rows], size)
+            return self._view.view(values, seen.iloc[rows], self.view, scaled=self.scaled)
+
+        starts = range(0, max(len(examples), 1), PIECE_ROWS)
+        if self.threads == 1 or len(starts) == 1:
+            return np.concatenate([part(start) for start in starts])
+        with ThreadPoolExecutor(self.threads) as pool:
+            return np.concatenate(list(pool.map(part, starts)))
+
+    def _apply(
+        self, parents: np.ndarray, transforms: pd.DataFrame, noise: np.ndarray | None, size: int, threads: int = 1
+    ) -> np.ndarray:
+        return self._augment.apply(
+            self._values, parents, transforms, self.augment, out_size=size, noise=noise, threads=threads
         )
 
 

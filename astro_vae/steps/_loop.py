@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from astro_vae.errors import UserError
+from astro_vae.model import Model
 from astro_vae.settings import ExecutionSettings, TrainSettings, VaeSettings
 from astro_vae.steps._checkpoint import Checkpoint, StopRequest
 from astro_vae.steps._objective import Objective, validate
@@ -25,7 +26,7 @@ class Training:
 
     Attributes
     ----------
-    model : Module
+    model : Vae
     optimizer : Optimizer
     draws : Generator
         Draws the latents; on the processor, so that every device gets the same.
@@ -44,7 +45,7 @@ class Training:
         Evaluations since then.
     """
 
-    model: nn.Module
+    model: Model
     optimizer: Any
     draws: torch.Generator
     seen: int = 0
@@ -97,15 +98,14 @@ class Training:
 
 
 def fit(
-    model: nn.Module, data: TrainingData, settings: VaeSettings, fabric: Fabric, *, checkpoint: Checkpoint,
+    model: Model, data: TrainingData, settings: VaeSettings, fabric: Fabric, *, checkpoint: Checkpoint,
     execution: ExecutionSettings,
 ) -> Training:
     """Train `model` and leave in it the weights that were best on validation.
 
     Parameters
     ----------
-    model : Module
-        A variational autoencoder; see `astro_vae.vae`.
+    model : Vae
     data : TrainingData
     settings : VaeSettings
     fabric : Fabric
@@ -122,7 +122,7 @@ def fit(
         If the training diverges.
     """
     budget = settings.train
-    model = model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective, optimizer = fabric.setup(
         Objective(model, data.frequencies), torch.optim.AdamW(_groups(model, budget), fused=True)
     )

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from astro_vae.model import Model
 from astro_vae.steps._training_data import Part
-from astro_vae.vae.objectives import Elbo, LatentModel, partly_labelled_elbo
+from astro_vae.vae.objectives import Elbo, partly_labelled_elbo
 
 ACTIVE_VARIANCE = 0.01
 """A latent is active if its posterior mean varies by more than this over objects (Burda et al. 2016, sec. 5.2)."""
@@ -23,12 +24,14 @@ class Objective(nn.Module):
 
     Parameters
     ----------
-    model : Module
+    model : Vae
     frequencies : ndarray, shape (C,)
         Natural frequencies of the labels, by which the label of an unlabelled object is summed out.
     """
 
-    def __init__(self, model: nn.Module, frequencies: np.ndarray) -> None:
+    log_frequencies: Tensor
+
+    def __init__(self, model: Model, frequencies: np.ndarray) -> None:
         super().__init__()
         self.model = model
         log_frequencies = torch.log(torch.as_tensor(frequencies, dtype=torch.float32))
@@ -62,7 +65,7 @@ class Objective(nn.Module):
 
 
 def bound(
-    model: LatentModel, x: Tensor, labels: Tensor, draws: torch.Generator, log_frequencies: Tensor, *,
+    model: Model, x: Tensor, labels: Tensor, draws: torch.Generator, log_frequencies: Tensor, *,
     beta: float = 1.0, free_nats: float = 0.0,
 ) -> Elbo:
     """Return the bounds of a batch (B, *shape) with one draw of the latents per object."""
@@ -73,7 +76,7 @@ def bound(
 
 
 @torch.no_grad()
-def validate(model: nn.Module, part: Part, frequencies: np.ndarray, *, seed: int) -> dict[str, float]:
+def validate(model: Model, part: Part, frequencies: np.ndarray, *, seed: int) -> dict[str, float]:
     """Judge a model on real objects, in 32 bits and with the same draws every time.
 
     Returns
@@ -109,7 +112,7 @@ def validate(model: nn.Module, part: Part, frequencies: np.ndarray, *, seed: int
     }
 
 
-def _reconstruction(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _reconstruction(model: Model, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return squared errors per pixel (b,) and posterior means (b, K) of the objects that the model can encode."""
     if model.conditional:
         x, y = x[y >= 0], y[y >= 0]

@@ -25,8 +25,8 @@ class TrainingProgress:
     """
 
     def __init__(self, total: int, done: int, *, bar: bool) -> None:
-        self._total, self._first = total, done
-        self._started = self._shown = time.monotonic()
+        self._total, self._seen = total, done
+        self._shown = time.monotonic()
         self._progress = _bar() if bar and sys.stderr.isatty() else None
         if self._progress:
             self._task = self._progress.add_task("", total=total, completed=done)
@@ -48,9 +48,10 @@ class TrainingProgress:
 
     def show(self, seen: int, values: dict[str, float]) -> None:
         """Show these values, in nats per object."""
-        self._shown = time.monotonic()
-        rate = (seen - self._first) / max(self._shown - self._started, 1e-9)
+        now = time.monotonic()
+        rate = (seen - self._seen) / max(now - self._shown, 1e-9)
         words = [f"{name} {value:.5g}" for name, value in values.items()] + [f"{rate:.0f}/s"]
+        self._shown, self._seen = now, seen
         if self._progress:
             self._progress.update(self._task, completed=seen, description="  ".join(words))
         else:

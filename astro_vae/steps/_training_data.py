@@ -120,7 +120,7 @@ def label_index(names: Sequence[str] | np.ndarray, labels: Sequence[str]) -> np.
 def read_part(objects: Path, split: Path, part: str, view: ViewSettings, labels: Sequence[str]) -> Part:
     """Return the objects of a part whose label is one of `labels` or unknown."""
     table, images = load_part(objects, split, part, view)
-    numbers = label_index(table["label"], labels)
+    numbers = label_index(table["label"].to_numpy(), labels)
     kept = (numbers >= 0) | (table["label"] == "").to_numpy()
     return Part(table[kept].reset_index(drop=True), images[kept], numbers[kept])
 

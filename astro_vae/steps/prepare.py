@@ -47,9 +47,10 @@ def prepare(source: SourceSettings, settings: PrepareSettings, *, folder: Path, 
     """
     survey = surveys.survey(source.survey)
     first, candidates = _peek(survey.candidates(source, folder, _read_manifest(manifest)))
-    intake = Intake(kinds.kind(survey.KIND), settings, scaled=first.scaled, unit=first.unit)
+    kind = kinds.kind(survey.KIND)
+    intake = Intake(kind, settings, scaled=first.scaled, unit=first.unit)
     with step_lock(out.parent, "prepare"), atomic(out) as partial:
-        with Writer(partial, (settings.size, settings.size), "uint8" if first.scaled else "float32") as writer:
+        with Writer(partial, kind.cut.stored_shape(settings), "uint8" if first.scaled else "float32") as writer:
             for values in _blocks(intake.take(candidate) for candidate in candidates):
                 writer.append(values)
             table = intake.table()

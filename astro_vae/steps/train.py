@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,27 +69,32 @@ def train(
             "training_objects": data.counts.tolist(), "settings": settings.model_dump(mode="json"),
             "astro_vae": __version__,
         }
-        checkpoint = Checkpoint(out.parent / "checkpoints", _fingerprint(contract), execution.checkpoint_minutes)
-        trained = (_fit_pca if settings.type == "pca" else _fit_vae)(settings, data, checkpoint, execution)
+        checkpoints = out.parent / "checkpoints"
+        if isinstance(settings, PcaSettings):
+            trained = _fit_pca(settings, data)
+        else:
+            trained = _fit_vae(settings, data, contract, checkpoints, execution)
         _write(out, trained, contract)
-        checkpoint.remove()
+        shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 @dataclass(frozen=True)
 class Trained:
     """A trained model, its history, after how many examples it was best, and what it ran on."""
 
-    network: torch.nn.Module
+    network: model.Model
     history: list[dict[str, float]]
     best_at: int
     machine: dict[str, Any]
 
 
 def _fit_vae(
-    settings: VaeSettings, data: TrainingData, checkpoint: Checkpoint, execution: ExecutionSettings
+    settings: VaeSettings, data: TrainingData, contract: Mapping[str, Any], checkpoints: Path,
+    execution: ExecutionSettings,
 ) -> Trained:
     torch.manual_seed(settings.train.seed)
     network = model.build(settings, shape=data.examples.shape, n_labels=len(data.labels))
+    checkpoint = Checkpoint(checkpoints, _fingerprint(contract, network), execution.checkpoint_minutes)
     fabric = open_fabric(network, settings.train.precision, execution)
     with matmul_precision(settings.train.precision):
         machine = ran_on(fabric)
@@ -96,9 +102,7 @@ def _fit_vae(
     return Trained(network.cpu(), training.history, training.best_at, machine)
 
 
-def _fit_pca(
-    settings: PcaSettings, data: TrainingData, checkpoint: Checkpoint, execution: ExecutionSettings
-) -> Trained:
+def _fit_pca(settings: PcaSettings, data: TrainingData) -> Trained:
     order = data.examples.order(settings.seed)
     rows = order[data.kept[order]][: settings.examples]
     x = kinds.to_network(data.images(rows))
@@ -132,8 +136,9 @@ def _write(out: Path, trained: Trained, contract: Mapping[str, Any]) -> None:
     )
 
 
-def _fingerprint(contract: Mapping[str, Any]) -> str:
-    return json.dumps({**contract, "step": plan.STEPS["train"].version}, sort_keys=True)
+def _fingerprint(contract: Mapping[str, Any], network: model.Model) -> str:
+    """Say what a checkpoint must be of: these settings and data, this network, this version of the step."""
+    return json.dumps({**contract, "step": plan.STEPS["train"].version, "network": repr(network)}, sort_keys=True)
 
 
 def _summary(data: TrainingData) -> str:

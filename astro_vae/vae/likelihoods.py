@@ -32,13 +32,15 @@ class Likelihood(nn.Module):
             Where it is zero, the datum does not count at all. Elsewhere it is the inverse variance of the
             measurement for a likelihood that has errors, and only marks the datum as valid for others.
         """
-        terms = self._terms(x, parameters, weight)
-        if weight is not None:
-            terms = torch.where(weight > 0, terms, 0.0)
-        return terms.flatten(1).sum(dim=1)
+        if weight is None:
+            return self._terms(x, parameters, None).flatten(1).sum(dim=1)
+        valid = weight > 0
+        # Data that do not count may be NaN, which spreads through gradients even where a term is dropped later.
+        terms = self._terms(torch.where(valid, x, 0.0), parameters, torch.where(valid, weight, 1.0))
+        return torch.where(valid, terms, 0.0).flatten(1).sum(dim=1)
 
     def _terms(self, x: Tensor, parameters: Tensor, weight: Tensor | None) -> Tensor:
-        """Return log p of every datum, (B, *shape); finite also where the weight is zero."""
+        """Return log p of every datum, (B, *shape); all weights are positive here."""
         raise NotImplementedError
 
 
@@ -74,14 +76,8 @@ class Gaussian(Likelihood):
         return parameters
 
     def _terms(self, x: Tensor, parameters: Tensor, weight: Tensor | None) -> Tensor:
-        squares = (x - parameters) ** 2
-        variance = self.variance
-        if weight is not None:
-            valid = weight > 0
-            squares = torch.where(valid, squares, 0.0)
-            # divided only after the zeros are gone: their gradients would be NaN even where they do not count
-            variance = variance + 1 / torch.where(valid, weight, 1.0)
-        return -0.5 * (squares / variance + torch.log(variance) + LOG_2PI)
+        variance = self.variance if weight is None else self.variance + 1 / weight
+        return -0.5 * ((x - parameters) ** 2 / variance + torch.log(variance) + LOG_2PI)
 
 
 class Bernoulli(Likelihood):

@@ -18,6 +18,12 @@ from torch.nn import functional
 Shape = tuple[int, ...]
 Networks = tuple[nn.Module, nn.Module]
 
+PATCH = 4
+"""Side in pixels of the patches that the convolutional network begins and ends with.
+
+Convolutions at full size cost most of the time and add little: on two cores it learns more per second without them.
+"""
+
 BASTIEN_HIDDEN = (4096, 2048, 1024, 512, 256)
 BASTIEN_DROPOUT = 0.2
 BASTIEN_SLOPE = 1e-4
@@ -26,16 +32,16 @@ BASTIEN_SLOPE = 1e-4
 def convolutional(
     shape: Shape, n_latents: int, n_labels: int, *, channels: Sequence[int], hidden: Sequence[int], dropout: float
 ) -> Networks:
-    """Return encoder and decoder for images (H, W): convolutions that halve the image, then fully connected layers.
+    """Return encoder and decoder for images (H, W): patches, residual convolutions and fully connected layers.
 
     Parameters
     ----------
     shape : tuple of int
-        Height and width. They are padded with zeros to a multiple of 2 to the power of `len(channels)`.
+        Height and width, padded with zeros to a whole number of pixels at the coarsest level.
     n_latents, n_labels : int
         K and C.
     channels : sequence of int
-        Channels after each halving.
+        Channels at 1/4 of the size, 1/8 and so on.
     hidden : sequence of int
         Sizes of the fully connected layers of the encoder; the decoder has them in reverse.
     dropout : float
@@ -110,8 +116,22 @@ class DenseNetwork(nn.Module):
         return self.layers(torch.cat([x.flatten(1), y], dim=1)).unflatten(1, self.shape)
 
 
+class ResidualBlock(nn.Module):
+    """Two convolutions beside a straight way, which alone is open at first (He et al. 2016; Zhang et al. 2019)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+        self.second = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h + self.second(functional.silu(self.first(functional.silu(h))))
+
+
 class ConvolutionalEncoder(nn.Module):
-    """Convolutions with stride 2, then fully connected layers that also see the label."""
+    """Patches, then convolutions with stride 2 and residual blocks, then fully connected layers with the label."""
 
     def __init__(
         self, shape: Shape, n_outputs: int, n_labels: int, *, channels: Sequence[int], hidden: Sequence[int],
@@ -119,17 +139,21 @@ class ConvolutionalEncoder(nn.Module):
     ) -> None:
         super().__init__()
         height, width = coarse_shape(shape, len(channels))
-        factor = 2 ** len(channels)
+        factor = PATCH * 2 ** (len(channels) - 1)
         self.padding = (0, width * factor - shape[1], 0, height * factor - shape[0])
-        modules: list[nn.Module] = []
-        for before, after in itertools.pairwise([1, *channels]):
-            modules += [nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), nn.SiLU()]
-        self.convolutions = nn.Sequential(*modules)
+        modules: list[nn.Module] = [
+            nn.PixelUnshuffle(PATCH), nn.Conv2d(2 * PATCH**2, channels[0], kernel_size=3, padding=1)
+        ]
+        for before, after in itertools.pairwise(channels):
+            modules += [nn.SiLU(), nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), ResidualBlock(after)]
+        self.convolutions = nn.Sequential(*modules, nn.SiLU())
         self.layers = layers([channels[-1] * height * width + n_labels, *hidden, n_outputs], dropout)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        images = functional.pad(x, self.padding).unsqueeze(1)  # (B, 1, H, W)
-        features = self.convolutions(images).flatten(1)
+        images = functional.pad(x, self.padding)
+        # Faint structure is a few per cent of the range; its square root reaches the network at the scale of the rest.
+        planes = torch.stack([4 * images, 2 * torch.sqrt(images.clamp_min(1e-6))], dim=1)  # (B, 2, H, W)
+        features = self.convolutions(planes.contiguous(memory_format=torch.channels_last)).flatten(1)
         return self.layers(torch.cat([features, y.to(features.dtype)], dim=1))
 
 
@@ -145,9 +169,11 @@ class ConvolutionalDecoder(nn.Module):
         self.coarse = (channels[-1], *coarse_shape(shape, len(channels)))
         self.layers = layers([n_latents + n_labels, *reversed(hidden), math.prod(self.coarse)], dropout)
         modules: list[nn.Module] = []
-        for before, after in itertools.pairwise([*reversed(channels), 1]):
-            modules += [nn.SiLU(), nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1)]
-        self.convolutions = nn.Sequential(*modules)
+        for before, after in itertools.pairwise(reversed(channels)):
+            up = nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1)
+            modules += [ResidualBlock(before), nn.SiLU(), up]
+        last = nn.Conv2d(channels[0], PATCH**2, kernel_size=3, padding=1)
+        self.convolutions = nn.Sequential(*modules, nn.SiLU(), last, nn.PixelShuffle(PATCH))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         features = self.layers(torch.cat([z, y], dim=1)).unflatten(1, self.coarse)
@@ -155,6 +181,7 @@ class ConvolutionalDecoder(nn.Module):
         return images[:, : self.shape[0], : self.shape[1]]
 
 
-def coarse_shape(shape: Shape, halvings: int) -> Shape:
-    """Return the shape after so many halvings, each side rounded up."""
-    return tuple(-(-side // 2**halvings) for side in shape)
+def coarse_shape(shape: Shape, levels: int) -> Shape:
+    """Return the shape at the coarsest level: patches, halved `levels` - 1 times, each side rounded up."""
+    factor = PATCH * 2 ** (levels - 1)
+    return tuple(-(-side // factor) for side in shape)

@@ -33,7 +33,7 @@ class Prior(nn.Module):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> Prior:
-        """Return the prior whose `state_dict` this is."""
+        """Return the prior of this class whose `state_dict` this is."""
         raise NotImplementedError
 
 
@@ -90,7 +90,7 @@ class LabelMixture(Prior):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> LabelMixture:
-        return cls(**{name: state[name] for name in ("log_weights", "means", "cholesky", "log_frequencies")})
+        return cls(**state)
 
     @classmethod
     def fit(
@@ -180,3 +180,9 @@ def _fit(
 
 PRIORS: dict[str, type[Any]] = {"standard_normal": StandardNormal, "mixture": LabelMixture}
 """Priors by the name they have in settings."""
+
+
+def from_state(name: str, state: Mapping[str, Tensor]) -> Prior:
+    """Return the prior of that name in settings whose `state_dict` this is."""
+    prior: Prior = PRIORS[name].from_state(state)
+    return prior

@@ -57,13 +57,15 @@ def test_a_grid_of_floats_and_of_no_title(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "rows", "columns", "expected"),
-    [(9, None, None, (3, 3)), (10, None, None, (3, 4)), (10, 2, None, (2, 5)), (10, None, 5, (2, 5)), (3, 2, 2, (2, 2))],
+    [(9, None, None, (3, 3)), (7, None, None, (3, 3)), (9, 2, None, (2, 5)), (9, None, 5, (2, 5)), (3, 2, 2, (2, 2))],
 )
 def test_layout(number: int, rows: int | None, columns: int | None, expected: tuple[int, int]) -> None:
     assert draw._layout(number, rows, columns) == expected
 
 
-@pytest.mark.parametrize(("north_deg", "north", "east"), [(0, (0, 1), (-1, 0)), (90, (-1, 0), (0, -1)), (180, (0, -1), (1, 0))])
+@pytest.mark.parametrize(
+    ("north_deg", "north", "east"), [(0, (0, 1), (-1, 0)), (90, (-1, 0), (0, -1)), (180, (0, -1), (1, 0))]
+)
 def test_the_compass_shows_where_north_and_east_are(north_deg: float, north: tuple, east: tuple) -> None:
     axes = Figure().subplots()
     draw.compass(axes, north_deg)

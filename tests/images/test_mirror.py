@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 import tarfile
 from pathlib import Path
@@ -43,8 +42,9 @@ def published(mirror: Path) -> dict[str, np.ndarray]:
     with tarfile.open(mirror / BATCHES) as archive:
         for member in archive:
             if member.isfile() and member.name.split("/")[-1].startswith(("data_batch", "test_batch")):
-                batch = ArraysOnly(io.BytesIO(archive.extractfile(member).read()), encoding="latin1").load()
-                images |= {Path(n).stem if n.endswith(".png") else n: i for n, i in zip(map(str, batch["filenames"]), batch["data"], strict=True)}
+                batch = ArraysOnly(archive.extractfile(member), encoding="latin1").load()
+                names = [Path(str(name)).name.removesuffix(".png") for name in batch["filenames"]]
+                images |= dict(zip(names, batch["data"], strict=True))
     return images
 
 

@@ -14,7 +14,8 @@ NOISE = 1.5e-4
 
 
 def table(n: int, **columns: object) -> pd.DataFrame:
-    return pd.DataFrame({"noise": np.full(n, NOISE), "las_arcsec": np.nan, "pixel_arcsec": 1.8} | columns, index=range(n))
+    usual = {"noise": NOISE, "las_arcsec": np.nan, "pixel_arcsec": 1.8}
+    return pd.DataFrame(usual | columns, index=range(n))
 
 
 def sky(n: int = 1, size: int = 212, seed: int = 1) -> np.ndarray:
@@ -83,14 +84,16 @@ def test_pixels_at_the_threshold_are_dark() -> None:
     assert seen[0, 0, :4].tolist() == [0, 191, 255, 0]
 
 
-def test_nan_and_infinity_are_dark() -> None:
+@pytest.mark.parametrize("threshold", [3.0, -1.0])
+def test_nan_and_infinity_count_as_zero(threshold: float) -> None:
     image = sky(1)
     image[0, 100, 100:103] = [np.nan, np.inf, -np.inf]
-    clean = np.nan_to_num(image, posinf=0, neginf=0)
-    for settings in (ViewSettings(), ViewSettings(threshold_sigma=-1), ViewSettings(scaling="zscale")):
-        np.testing.assert_array_equal(
-            view(image, table(1), settings, scaled=False)[0, 47:50], view(clean, table(1), settings, scaled=False)[0, 47:50]
-        )
+    clean, settings = np.nan_to_num(image, posinf=0, neginf=0), ViewSettings(threshold_sigma=threshold)
+    seen, expected = (view(values, table(1), settings, scaled=False) for values in (image, clean))
+    np.testing.assert_array_equal(seen, expected)
+    zscaled = view(image, table(1), ViewSettings(scaling="zscale"), scaled=False)
+    assert zscaled[0, 42, 42:45].tolist() == [0, 0, 0]
+    assert zscaled[0, 42, 45] == 255
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
@@ -122,23 +125,23 @@ def test_the_brightest_pixel_is_white_whatever_the_stretch(scaling: str) -> None
 
 
 def test_zscale_stretches_about_the_noise() -> None:
-    seen = {s: view(sky(1), table(1), ViewSettings.model_validate({"scaling": s}), scaled=False) for s in ("linear", "zscale")}
-    np.testing.assert_array_equal(seen["zscale"][seen["linear"] > 127], 255)
-    threshold_keeps = view(sky(1), table(1), ViewSettings(scaling="sqrt"), scaled=False) > 0
-    np.testing.assert_array_equal(seen["zscale"] > 0, threshold_keeps)
+    linear, root, zscale = (
+        view(sky(1), table(1), ViewSettings.model_validate({"scaling": name}), scaled=False)
+        for name in ("linear", "sqrt", "zscale")
+    )
+    np.testing.assert_array_equal(zscale[linear > 127], 255)
+    np.testing.assert_array_equal(zscale > 0, root > 0)  # the threshold acts all the same
 
 
 def test_the_disc_of_the_frame() -> None:
-    bright = np.ones((1, 150, 150), np.float32)
-    bright[0, 75, 75] = 2
-    seen = view(bright, table(1), ViewSettings(size=150, threshold_sigma=-1, scaling="sqrt"), scaled=False)
-    assert seen.max() == 255
     lit = view(np.full((1, 150, 150), 9, np.uint8), table(1), ViewSettings(size=150), scaled=True)
     assert np.count_nonzero(lit == 0) == 4837  # as in the published images
 
 
-def test_nothing_shines_outside_the_mask_when_there_is_no_threshold() -> None:
-    seen = view(sky(1) - 1, table(1), ViewSettings(size=150, threshold_sigma=-1), scaled=False)
+@pytest.mark.parametrize(("level", "scaling"), [(-1, "linear"), (1, "linear"), (1, "sqrt"), (-1, "asinh")])
+def test_nothing_shines_outside_the_mask_when_there_is_no_threshold(level: float, scaling: str) -> None:
+    settings = ViewSettings.model_validate({"size": 150, "threshold_sigma": -1, "scaling": scaling})
+    seen = view(sky(1) + np.float32(level), table(1), settings, scaled=False)
     y, x = np.indices((150, 150)) - 75
     assert not seen[0][x**2 + y**2 > 75**2].any()
     assert np.median(seen[0][x**2 + y**2 <= 75**2]) > 0

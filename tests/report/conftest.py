@@ -14,6 +14,7 @@ from PIL import Image
 
 from astro_vae.columns import Column
 from astro_vae.objects import Writer
+from astro_vae.products.catalog import write_catalog
 
 SIDE = 24
 EXTRA = {"las_arcsec": Column("size", "arcsec"), "noise": Column("noise", "Jy/beam"), "pixel_arcsec": Column("p"),
@@ -60,14 +61,31 @@ def _model(folder: Path, kept: pd.DataFrame, rng: np.random.Generator, settings:
     z = rng.normal(size=(n, 4))
     latents = kept[["object_id", "label"]].assign(**{f"z_mean_{k}": z[:, k] for k in range(4)})
     latents.to_parquet(folder / "latents.parquet")
-    scores = {f"score_{name}": rng.normal(size=n) for name in ("reconstruction", "density")}
-    ranking = kept[["object_id", "ra", "dec", "label"]].assign(combined=rng.permutation(n) / n, **scores,
-                                                               trivial_peak_flux=rng.lognormal(size=n))
+    scores = {name: rng.normal(size=n) for name in ("reconstruction", "latent_density")}
+    ranking = kept[["object_id", "ra", "dec", "label"]].assign(
+        combined=rng.permutation(n) / n, group=0, **scores, trivial_size=rng.lognormal(size=n), trivial_flux=np.nan)
     rank = ranking["combined"].rank(ascending=False).astype(int)
-    ranking = ranking.assign(rank=rank, reason="far from all neighbours")
-    ranking.to_parquet(folder / "anomalies.parquet")
-    metrics = {"test": {"mse_true_label": {"mean": 5.2e-4, "error": 3e-5, "median": 3e-4},
-                        "mean_image": {"mean": 2.2e-3, "error": 1e-4}, "label_accuracy": {"mean": 0.85, "error": 0.03}}}
+    ranking = ranking.assign(rank=rank, why="far from its neighbours; 3 components")
+    columns = {"reconstruction": Column("Minus log likelihood per pixel")}
+    write_catalog(ranking, columns, folder / "anomalies.fits", formats=(".parquet",))
+    metrics = {
+        "model": folder.name, "type": settings["type"], "latents": 8, "parameters": 12345, "labels": ["FRI", "FRII"],
+        "test": {
+            "objects": 9, "mse": {"mean": 5.2e-4, "error": 3e-5, "median": 3e-4, "n": 9},
+            "mse_mean_image": {"mean": 2.2e-3, "error": 1e-4, "median": None, "n": 9},
+            "active_units": {"value": 6, "of": 8, "n": 9},
+            "label": {
+                "accuracy": {"value": 0.85, "error": 0.03, "n": 9}, "log_loss_raw": {"mean": None, "n": 0},
+                "reliability_raw": [{"n": n, "confidence": c, "accuracy": c - 0.1} for n, c in ((4, 0.6), (5, 1.0))],
+            },
+        },
+        "samples": {"agreement": {"all": {"value": 0.9, "error": 0.01, "n": 200}}},
+        "anomalies": {"planted": {
+            "planted": 4, "ranked": n, "first_n": {"value": 0.5, "error": 0.25, "n": 4, "random": 0.1}, "ordinary": 32,
+            "odd": 4, "combined": {"auc": {"value": 0.8, "error": 0.1, "n": 36}},
+            "trivial_size": {"auc": {"value": 0.7, "error": 0.1, "n": 36}}, "random": {"auc": 0.5},
+        }},
+    }
     (folder / "metrics.json").write_text(json.dumps(metrics))
     Image.fromarray(rng.integers(0, 255, (40, 60, 3), dtype=np.uint8)).save(folder / "samples.png")
     (folder / "benchmarks").mkdir()

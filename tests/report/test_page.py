@@ -78,8 +78,10 @@ def test_what_comes_from_files_is_escaped(page: str) -> None:
 def test_summary_comes_first_with_its_figures(page: str) -> None:
     positions = [page.index(f'id="{name}"') for name in ("summary", "objects", "comparison", "models", "anomalies")]
     assert positions == sorted(positions)
-    assert "(5.20 \u00b1 0.30)\u2009\u00d7\u200910<sup>\u22124</sup>" in page
+    assert "(5.20 \u00b1 0.30)\u202f\u00d7\u202f10<sup>\u22124</sup>" in page
     assert "4.2 times better than the mean image" in page
+    assert "of 4 lie among the first 4 ranks" in page
+    assert "Planted: the ranking reaches an area under the curve of 0.800, the best score that needs no model" in page
 
 
 def test_refused_objects_are_listed_with_their_reason(page: str) -> None:
@@ -92,8 +94,11 @@ def test_ranking_has_a_row_per_object_with_picture_scores_and_reason(page: str) 
     assert len(rows) == 2 * 36
     for row in rows:
         assert 'class="thumb s0"' in row
-        assert "far from all neighbours" in row
+        assert "far from its neighbours; 3 components" in row
         assert row.count('class="bar"') == 3
+    assert page.count('title="Minus log likelihood per pixel">reconstruction</th>') == 2
+    assert "trivial score, for comparison\">size</th>" in page
+    assert ">flux</th>" not in page
     assert page.count("url(data:image/png;base64,") == 1
 
 

@@ -43,7 +43,8 @@ def write_objects(tmp_path: Path) -> Callable[..., Path]:
 
     def write(images: np.ndarray, labels: Sequence[str] | None = None, **columns: Any) -> Path:
         n = len(images)
-        table = pd.DataFrame({"object_id": [f"J{i:03d}" for i in range(n)], "ra": 10.0 * np.arange(n) % 360, "dec": 0.0})
+        names = [f"J{i:03d}" for i in range(n)]
+        table = pd.DataFrame({"object_id": names, "ra": 10.0 * np.arange(n) % 360, "dec": 0.0})
         table = table.assign(label=["FRI", "FRII"] * (n // 2) + ["FRI"] * (n % 2) if labels is None else labels)
         table = table.assign(status="ok", reason="", row=np.arange(n))[list(FIRST_COLUMNS)]
         described = {**COLUMNS, **{name: column for name, column in MEASURED.items() if name != WARNING}}

@@ -92,7 +92,12 @@ def test_an_order_needs_each_block_once(files: Files, monkeypatch: pytest.Monkey
     examples = Examples.open(*files, memory=0)
     read = []
     load = _blocks.Blocks._load
-    monkeypatch.setattr(_blocks.Blocks, "_load", lambda self, block, slot: (read.append(block), load(self, block, slot)))
+
+    def counted(blocks: _blocks.Blocks, block: int, slot: int) -> None:
+        read.append(block)
+        load(blocks, block, slot)
+
+    monkeypatch.setattr(_blocks.Blocks, "_load", counted)
     order = examples.order(1)
     for start in range(0, TOTAL, 50):
         examples.batch(order[start : start + 50])

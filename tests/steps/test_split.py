@@ -22,7 +22,9 @@ ARCSEC = 1 / 3600
 def run(write_objects: Callable[..., Path], blobs: Callable, tmp_path: Path) -> Callable[..., pd.DataFrame]:
     """Give a function that splits n objects with these columns."""
 
-    def run(n: int, labels: list[str] | None = None, settings: SplitSettings | None = None, **columns: object) -> pd.DataFrame:
+    def run(
+        n: int, labels: list[str] | None = None, settings: SplitSettings | None = None, **columns: object
+    ) -> pd.DataFrame:
         images = columns.pop("images", np.zeros((n, 4, 4), np.float32))
         placed = {"ra": np.arange(n) * 0.1} | columns
         split(settings or SplitSettings(), objects=write_objects(images, labels, **placed), out=tmp_path / "split.csv")

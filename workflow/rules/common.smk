@@ -20,7 +20,9 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 # Rules call `python`: the one that runs this workflow, whether or not its environment is activated.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+)
 os.environ["ASTRO_VAE_EXECUTION"] = RUN.execution.model_dump_json()
 
 RESULTS = f"results/{RUN.run}"
@@ -37,7 +39,9 @@ def params(step):
     """Give the function that makes the one parameter of a rule: JSON of what its step sees."""
 
     def text(wildcards):
-        return plan.params(RUN, step, wildcards.survey, getattr(wildcards, "model", None))
+        return plan.params(
+            RUN, step, wildcards.survey, getattr(wildcards, "model", None)
+        )
 
     return text
 
@@ -51,7 +55,10 @@ def of_models(pattern):
     """Give the function that lists a file of every model of a survey."""
 
     def paths(wildcards):
-        return [pattern.format(survey=wildcards.survey, model=m) for m in RUN.surveys[wildcards.survey].models]
+        return [
+            pattern.format(survey=wildcards.survey, model=m)
+            for m in RUN.surveys[wildcards.survey].models
+        ]
 
     return paths
 

@@ -9,14 +9,14 @@ rule augment:
         augmented=f"{SURVEY}/augmented.h5",
     log:
         f"{SURVEY}/logs/augment.log",
+    benchmark:
+        f"{SURVEY}/benchmarks/augment.tsv"
     conda:
         "../envs/astro_vae.yaml"
     threads: 2
     resources:
         mem_mb=3000,
         runtime=60,
-    benchmark:
-        f"{SURVEY}/benchmarks/augment.tsv"
     params:
         settings=params("augment"),
     shell:
@@ -33,14 +33,14 @@ rule classifier:
         folder=directory(f"{SURVEY}/classifier"),
     log:
         f"{SURVEY}/logs/classifier.log",
+    benchmark:
+        f"{SURVEY}/benchmarks/classifier.tsv"
     conda:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
         mem_mb=6000,
         runtime=60,
-    benchmark:
-        f"{SURVEY}/benchmarks/classifier.tsv"
     params:
         settings=params("classifier"),
     shell:

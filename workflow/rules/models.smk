@@ -11,14 +11,14 @@ rule train:
         model=directory(f"{MODEL}/model"),
     log:
         f"{MODEL}/logs/train.log",
+    benchmark:
+        f"{MODEL}/benchmarks/train.tsv"
     conda:
         "../envs/astro_vae.yaml"
     threads: 16
     resources:
         mem_mb=6000,
         runtime=120,
-    benchmark:
-        f"{MODEL}/benchmarks/train.tsv"
     params:
         settings=params("train"),
     # glibc gives freed pages back to the system at every step unless told not to; the first environment

@@ -6,14 +6,14 @@ rule download:
         manifest=f"{SURVEY}/manifest.csv",
     log:
         f"{SURVEY}/logs/download.log",
+    benchmark:
+        f"{SURVEY}/benchmarks/download.tsv"
     retries: 2
     conda:
         "../envs/astro_vae.yaml"
     resources:
         mem_mb=1000,
         runtime=240,
-    benchmark:
-        f"{SURVEY}/benchmarks/download.tsv"
     params:
         settings=params("download"),
         folder=folder,
@@ -29,13 +29,13 @@ rule prepare:
         objects=f"{SURVEY}/objects.h5",
     log:
         f"{SURVEY}/logs/prepare.log",
+    benchmark:
+        f"{SURVEY}/benchmarks/prepare.tsv"
     conda:
         "../envs/astro_vae.yaml"
     resources:
         mem_mb=3000,
         runtime=60,
-    benchmark:
-        f"{SURVEY}/benchmarks/prepare.tsv"
     params:
         settings=params("prepare"),
         folder=folder,
@@ -51,13 +51,13 @@ rule split:
         split=f"{SURVEY}/split.csv",
     log:
         f"{SURVEY}/logs/split.log",
+    benchmark:
+        f"{SURVEY}/benchmarks/split.tsv"
     conda:
         "../envs/astro_vae.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    benchmark:
-        f"{SURVEY}/benchmarks/split.tsv"
     params:
         settings=params("split"),
     shell:

@@ -8,16 +8,17 @@ rule fit_prior:
         augmented=rules.augment.output.augmented,
     output:
         prior=f"{MODEL}/prior.safetensors",
+        reference=f"{MODEL}/reference.safetensors",
     log:
         f"{MODEL}/logs/fit-prior.log",
+    benchmark:
+        f"{MODEL}/benchmarks/fit-prior.tsv"
     conda:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
         mem_mb=6000,
         runtime=30,
-    benchmark:
-        f"{MODEL}/benchmarks/fit-prior.tsv"
     params:
         settings=params("fit-prior"),
     shell:
@@ -29,20 +30,21 @@ rule encode:
     input:
         model=rules.train.output.model,
         prior=rules.fit_prior.output.prior,
+        reference=rules.fit_prior.output.reference,
         objects=rules.prepare.output.objects,
         split=rules.split.output.split,
     output:
         multiext(f"{MODEL}/latents", ".fits", ".parquet", ".vot"),
     log:
         f"{MODEL}/logs/encode.log",
+    benchmark:
+        f"{MODEL}/benchmarks/encode.tsv"
     conda:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
         mem_mb=6000,
         runtime=60,
-    benchmark:
-        f"{MODEL}/benchmarks/encode.tsv"
     params:
         settings=params("encode"),
     shell:
@@ -54,19 +56,24 @@ rule generate:
     input:
         model=rules.train.output.model,
         prior=rules.fit_prior.output.prior,
+        reference=rules.fit_prior.output.reference,
     output:
         samples=multiext(f"{MODEL}/samples", ".h5", ".fits"),
-        grid=report(f"{MODEL}/samples.png", caption="../report/samples.rst", category="{survey}"),
+        grid=report(
+            f"{MODEL}/samples.png",
+            caption="../report/samples.rst",
+            category="{survey}",
+        ),
     log:
         f"{MODEL}/logs/generate.log",
+    benchmark:
+        f"{MODEL}/benchmarks/generate.tsv"
     conda:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
         mem_mb=4000,
         runtime=30,
-    benchmark:
-        f"{MODEL}/benchmarks/generate.tsv"
     params:
         settings=params("generate"),
     shell:
@@ -78,22 +85,27 @@ rule rank:
     input:
         model=rules.train.output.model,
         prior=rules.fit_prior.output.prior,
+        reference=rules.fit_prior.output.reference,
         latents=f"{MODEL}/latents.parquet",
         objects=rules.prepare.output.objects,
         split=rules.split.output.split,
     output:
         tables=multiext(f"{MODEL}/anomalies", ".fits", ".parquet", ".csv", ".reg"),
-        gallery=report(f"{MODEL}/anomalies.png", caption="../report/anomalies.rst", category="{survey}"),
+        gallery=report(
+            f"{MODEL}/anomalies.png",
+            caption="../report/anomalies.rst",
+            category="{survey}",
+        ),
     log:
         f"{MODEL}/logs/rank.log",
+    benchmark:
+        f"{MODEL}/benchmarks/rank.tsv"
     conda:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
         mem_mb=6000,
         runtime=60,
-    benchmark:
-        f"{MODEL}/benchmarks/rank.tsv"
     params:
         settings=params("rank"),
     shell:
@@ -109,6 +121,7 @@ rule evaluate:
         samples=f"{MODEL}/samples.h5",
         model=rules.train.output.model,
         prior=rules.fit_prior.output.prior,
+        reference=rules.fit_prior.output.reference,
         objects=rules.prepare.output.objects,
         split=rules.split.output.split,
         augmented=rules.augment.output.augmented,
@@ -117,14 +130,14 @@ rule evaluate:
         metrics=f"{MODEL}/metrics.json",
     log:
         f"{MODEL}/logs/evaluate.log",
+    benchmark:
+        f"{MODEL}/benchmarks/evaluate.tsv"
     conda:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
         mem_mb=6000,
         runtime=60,
-    benchmark:
-        f"{MODEL}/benchmarks/evaluate.tsv"
     params:
         settings=params("evaluate"),
         folder=MODEL,

@@ -6,7 +6,11 @@ rule compare:
         of_models(f"{RESULTS}/{{survey}}/{{model}}/metrics.json"),
     output:
         table=f"{SURVEY}/comparison.csv",
-        figure=report(f"{SURVEY}/comparison.png", caption="../report/comparison.rst", category="{survey}"),
+        figure=report(
+            f"{SURVEY}/comparison.png",
+            caption="../report/comparison.rst",
+            category="{survey}",
+        ),
     log:
         f"{SURVEY}/logs/compare.log",
     conda:
@@ -24,7 +28,9 @@ rule report:
         objects=rules.prepare.output.objects,
         split=rules.split.output.split,
     output:
-        page=report(f"{SURVEY}/report.html", caption="../report/page.rst", category="{survey}"),
+        page=report(
+            f"{SURVEY}/report.html", caption="../report/page.rst", category="{survey}"
+        ),
     log:
         f"{SURVEY}/logs/report.log",
     conda:

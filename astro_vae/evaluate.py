@@ -1,0 +1,251 @@
+"""Measure a model against references, and lay the models of a survey side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astro_vae import model as models
+from astro_vae.classifier import load_classifier
+from astro_vae.files import atomic, read_json, step_lock, write_json
+from astro_vae.objects import open_objects
+from astro_vae.products import quality
+from astro_vae.products._inference import Inference
+from astro_vae.products._views import Views
+from astro_vae.products.catalog import read_catalog
+from astro_vae.products.priors import load_prior
+from astro_vae.products.samples import draw
+from astro_vae.settings import ProductSettings
+from astro_vae.steps._training_data import label_index
+from astro_vae.vae.priors import StandardNormal
+
+PARTS = ("validation", "test")
+MEAN_IMAGE_ROTATIONS = 4
+
+
+def evaluate(
+    settings: ProductSettings, *, folder: Path, objects: Path, split: Path, classifier: Path, out: Path
+) -> None:
+    """Write metrics.json: figures with medians and bootstrap errors over sources, references beside.
+
+    Parameters
+    ----------
+    settings : ProductSettings
+    folder : Path
+        Of one model: `model/`, prior.safetensors, latents.parquet, anomalies.parquet and samples.h5.
+    objects, split : Path
+        The files of the steps prepare and split.
+    classifier : Path
+        Folder of the independent classifier.
+    out : Path
+    """
+    trained = models.load(folder)
+    inference = Inference(trained, load_prior(folder / models.PRIOR)[0])
+    with step_lock(out.parent, "evaluate"):
+        views = Views(objects, split, trained)
+        catalog = _aligned(read_catalog(folder / "latents.parquet"), views.table)
+        metrics = {
+            "model": folder.name, "type": trained.contract["settings"]["type"], "latents": trained.n_latents,
+            "parameters": sum(p.numel() for p in trained.module.parameters()), "labels": inference.labels,
+            **_parts(inference, views, catalog, settings.bootstrap),
+            "samples": _samples(inference, views, folder / "samples.h5", classifier, settings),
+            "anomalies": _anomalies(read_catalog(folder / "anomalies.parquet"), catalog, inference.labels, settings),
+        }
+        write_json(out, metrics)
+    print(_summary(metrics))
+
+
+def _aligned(catalog: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the catalog in the order of the object table."""
+    return catalog.set_index("object_id", drop=False).loc[table["object_id"]].reset_index(drop=True)
+
+
+def _parts(inference: Inference, views: Views, catalog: pd.DataFrame, n: int) -> dict[str, Any]:
+    """Measure reconstruction and labels on validation and test."""
+    label, inferred = _labels(inference, catalog)
+    mean_image = _mean_image(views, (views.table["part"] == "train").to_numpy() & (label >= 0))
+    found = {}
+    for part in PARTS:
+        rows = (views.table["part"] == part).to_numpy() & ((label >= 0) | (views.table["label"] == "").to_numpy())
+        if not rows.any():
+            continue
+        groups = views.table["group"].to_numpy()[rows]
+        figures = quality.redrawing(
+            inference, views.images(rows), label[rows], inferred[rows], groups=groups, mean_image=mean_image, n=n
+        )
+        known = label[rows] >= 0
+        if inference.labels:
+            p = {name: q[rows][known] for name, q in quality.probabilities(catalog, inference.labels).items()}
+            figures["label"] = quality.labelling(
+                p, label[rows][known], frequencies=inference.frequencies, groups=groups[known], n=n
+            )
+        found[part] = {"objects": int(rows.sum()), "labelled": int(known.sum()), **figures}
+    return found
+
+
+def _labels(inference: Inference, catalog: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of each object's own label, -1 where unknown, and of the predicted one."""
+    if not inference.labels:
+        return np.zeros(len(catalog), np.int64), np.zeros(len(catalog), np.int64)
+    return label_index(catalog["label"], inference.labels), label_index(catalog["label_predicted"], inference.labels)
+
+
+def _mean_image(views: Views, rows: np.ndarray) -> np.ndarray:
+    """Return the mean view of the training objects over a few rotations, values 0 to 1."""
+    total = sum(
+        images.sum(axis=0, dtype=np.float64)
+        for block in views.blocks(rows) for images in block.rotations(MEAN_IMAGE_ROTATIONS)
+    )
+    return (total / (MEAN_IMAGE_ROTATIONS * max(int(rows.sum()), 1) * 255)).astype(np.float32)
+
+
+def _samples(
+    inference: Inference, views: Views, path: Path, folder: Path, settings: ProductSettings
+) -> dict[str, Any]:
+    """Measure whether samples have the label that they were asked for; the classifier on real test objects beside."""
+    judge = load_classifier(folder)
+    labels = [name for name in inference.labels if judge and name in judge.labels]
+    if judge is None or len(labels) < 2 or len(labels) < len(inference.labels):
+        return {}
+    samples = open_objects(path)
+    real = (views.table["part"] == "test") & views.table["label"].isin(labels)
+    found = {"agreement": _agreement(judge, labels, samples.read(), samples.usable["label"], settings.bootstrap)}
+    if not isinstance(inference.prior, StandardNormal):
+        plain, inference.prior = inference.prior, StandardNormal(inference.module.n_latents)
+        images, table = draw(inference, settings.samples_per_label, settings.samples_seed)
+        inference.prior = plain
+        found["agreement_standard_normal"] = _agreement(judge, labels, images, table["label"], settings.bootstrap)
+    if real.any():
+        found["classifier_on_real_test"] = _agreement(
+            judge, labels, views.images(real.to_numpy()), views.table["label"][real], settings.bootstrap,
+            views.table["group"][real].to_numpy(),
+        )
+    return found
+
+
+def _agreement(
+    judge: Any, labels: Sequence[str], images: np.ndarray, asked: pd.Series, n: int, groups: np.ndarray | None = None
+) -> dict[str, Any]:
+    # Real images are bytes whose fraction was cut off, and so are samples before they are judged.
+    seen = images if images.dtype == np.uint8 else (255 * np.clip(images, 0, 1)).astype(np.uint8)
+    return quality.agreement(judge.predict(seen), judge.labels, labels, asked.to_numpy(object), n=n, groups=groups)
+
+
+def _anomalies(
+    ranking: pd.DataFrame, catalog: pd.DataFrame, labels: Sequence[str], settings: ProductSettings
+) -> dict[str, Any]:
+    if quality.PLANTED in catalog:
+        truth = catalog.set_index("object_id")[quality.PLANTED]
+        ranking = ranking.assign(**{quality.PLANTED: ranking["object_id"].map(truth)})
+    return quality.finding_all(ranking, list(settings.normal_labels or labels), labels, settings.bootstrap)
+
+
+def _summary(metrics: Mapping[str, Any]) -> str:
+    row = row_of(metrics)
+    words = [f"{name} {row[name]:.4g}" for name in ("test_mse", "test_accuracy", "sample_agreement") if name in row]
+    return f"{metrics['model']}: " + ", ".join(words)
+
+
+FIGURES = {
+    "mse": "{part}_mse", "mse_inferred_label": "{part}_mse_inferred_label", "mse_mean_image": "{part}_mse_mean_image",
+    "negative_elbo": "{part}_negative_elbo", f"negative_bound_{quality.BOUND_DRAWS}": "{part}_negative_bound",
+    "active_units": "{part}_active_units",
+}
+LABEL_FIGURES = ("accuracy", "accuracy_most_frequent", "log_loss_calibrated", "calibration_error_calibrated")
+
+
+def row_of(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the figures of one model that a comparison shows: numbers by name, each followed by its error."""
+    row: dict[str, float] = {"latents": metrics["latents"], "parameters": metrics["parameters"]}
+    for part in reversed(PARTS):
+        figures = metrics.get(part, {})
+        for key, name in FIGURES.items():
+            _put(row, name.format(part=part), figures.get(key))
+        for key in LABEL_FIGURES:
+            _put(row, f"{part}_{key}", figures.get("label", {}).get(key))
+    _put(row, "sample_agreement", metrics["samples"].get("agreement", {}).get("all"))
+    _put(row, "sample_agreement_standard_normal", metrics["samples"].get("agreement_standard_normal", {}).get("all"))
+    _put(row, "classifier_accuracy", metrics["samples"].get("classifier_on_real_test", {}).get("all"))
+    for name, found in metrics["anomalies"].items():
+        for key, value in found.get("combined", {}).items():
+            _put(row, f"{name}_{key}", value)
+        for key in ("first_n", "first_2n"):
+            _put(row, f"{name}_recovered_{key}", found.get(key))
+    return row
+
+
+def _put(row: dict[str, float], name: str, figure: Mapping[str, Any] | None) -> None:
+    """Add a figure to a row, with its median and error where it has them."""
+    if not figure:
+        return
+    value = figure.get("mean", figure.get("value"))
+    if value is not None:
+        row[name] = value
+        row |= {f"{name}_{key}": figure[key] for key in ("median", "error") if figure.get(key) is not None}
+
+
+def compare(metrics: Sequence[Path], *, out: Path) -> None:
+    """Write comparison.csv, a row per model, and comparison.png beside it.
+
+    Parameters
+    ----------
+    metrics : sequence of Path
+        metrics.json of each model of a survey.
+    out : Path
+        The CSV table: `model`, then numbers; each figure is followed by its median and error.
+    """
+    found = [read_json(path) for path in metrics]
+    table = pd.DataFrame([{"model": one["model"], **row_of(one)} for one in found])
+    with atomic(out) as partial:
+        table.to_csv(partial, index=False)
+    _figure(table, out.with_suffix(".png"))
+
+
+PANELS = (  # title, figures with their words, a reference as a dashed line, logarithmic
+    ("Mean squared error on test", {"test_mse": "true label", "test_mse_inferred_label": "inferred label"},
+     "test_mse_mean_image", True),
+    ("Label found on test", {"test_accuracy": "p(label | image)", "classifier_accuracy": "classifier"},
+     "test_accuracy_most_frequent", False),
+    ("Label of samples, by the classifier", {"sample_agreement": "fitted prior", "sample_agreement_standard_normal": "N(0, I)"},
+     "classifier_accuracy", False),
+)
+
+
+def _figure(table: pd.DataFrame, path: Path) -> None:
+    """Draw a panel per figure of merit, a line per model."""
+    from matplotlib.figure import Figure
+
+    odd = {name: name.removesuffix("_auc").replace("_", " ") for name in table if name.endswith("_auc")}
+    panels = [*PANELS, ("Anomalies found, area under the curve", odd, None, False)]
+    panels = [(t, {k: w for k, w in f.items() if k in table}, r, log) for t, f, r, log in panels]
+    panels = [panel for panel in panels if panel[1]]
+    figure = Figure(figsize=(max(3.2 * len(panels), 3.2), 1.2 + 0.34 * max(len(table), 3)), layout="constrained")
+    for axes, (title, figures, reference, log) in zip(
+        figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True
+    ):
+        _panel(axes, table, figures, reference)
+        axes.set_title(title, fontsize=9)
+        if log:
+            axes.set_xscale("log")
+    with atomic(path) as partial:
+        figure.savefig(partial, dpi=150, metadata={"Software": None})
+
+
+def _panel(axes: Any, table: pd.DataFrame, figures: Mapping[str, str], reference: str | None) -> None:
+    height = np.arange(len(table))[::-1]
+    for i, (name, words) in enumerate(figures.items()):
+        errors = table[f"{name}_error"] if f"{name}_error" in table else math.nan
+        offset = 0.12 * ((len(figures) - 1) / 2 - i)
+        axes.errorbar(table[name], height + offset, xerr=errors, fmt="o", ms=4, lw=1, capsize=2, label=words)
+    if reference is not None and reference in table:
+        axes.axvline(table[reference].mean(), color="0.5", ls="--", lw=1, label=reference.split("_", 2)[-1].replace("_", " "))
+    axes.set_yticks(height, table["model"])
+    axes.set_ylim(-0.6, len(table) - 0.4)
+    axes.grid(axis="x", alpha=0.3)
+    axes.tick_params(labelsize=8)
+    axes.legend(fontsize=7, loc="best", frameon=False)

@@ -1,0 +1,233 @@
+"""Rank the objects by how strange they are to a model, and say in words why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astro_vae import kinds
+from astro_vae import model as models
+from astro_vae.columns import Column
+from astro_vae.files import atomic, step_lock, write_text
+from astro_vae.products._inference import Inference
+from astro_vae.products._views import Block, Views
+from astro_vae.products.catalog import read_catalog, write_catalog
+from astro_vae.products.priors import Reference, load_prior
+from astro_vae.products.scores import SCORES, TRIVIAL, Seen, forests, percentile, trivial_scores
+from astro_vae.settings import ProductSettings
+from astro_vae.steps._training_data import label_index
+
+HIGH = 0.95  # percentile from which a score is worth a word
+EXTREME = 0.98
+MIN_RADIUS_ARCSEC = 15.0
+PER_ROW = 8  # objects in a row of the gallery
+
+KEPT = ("object_id", "ra", "dec", "label", "part", "group")
+MEASURED = {  # column: what to say where it is among the highest, and where it is among the lowest
+    "las_arcsec": ("very large ({:.0f} arcsec)", ""),
+    "n_components": ("{:.0f} components", ""),
+    "total_flux": ("very bright ({:.3g} Jy)", ""),
+    "axis_ratio": ("round for this survey (axis ratio {:.2f})", "very thin (axis ratio {:.2f})"),
+}
+COLUMNS = {
+    "rank": Column("Rank, 1 is the strangest", ucd="meta.record"),
+    "combined": Column("Mean of the percentiles of the scores, in [0, 1]; higher is stranger", ucd="stat.rank"),
+    **{name: Column(score.description, score.unit, "stat.value") for name, score in SCORES.items()},
+    **{name: Column(words, "", "stat.value") for name, (_, words) in TRIVIAL.items()},
+    "label_predicted": Column("Label under which the object was judged", ucd="src.class"),
+    "part": Column("Part of the split: train, validation, test or dropped", ucd="meta.code"),
+    "group": Column("Group of the split: objects of one piece of sky", ucd="meta.id"),
+    "why": Column("Why it ranks where it does, in words", ucd="meta.note"),
+}
+
+
+def rank(
+    settings: ProductSettings, *, model: Path, prior: Path, latents: Path, objects: Path, split: Path, out: Path
+) -> None:
+    """Write the ranking (FITS, Parquet, CSV), DS9 regions and a gallery of the strangest objects.
+
+    Every object is judged under its predicted label, whether or not the survey gives one, so that
+    knowing a label makes no object less strange. Each score is averaged over `settings.rotations` turns;
+    the combined score is the mean of their percentiles.
+
+    Parameters
+    ----------
+    settings : ProductSettings
+    model, prior, latents : Path
+        Of the steps train, fit-prior and encode (Parquet).
+    objects, split : Path
+        The files of the steps prepare and split.
+    out : Path
+        The FITS table; .parquet, .csv, .reg and .png are written beside it.
+    """
+    trained = models.load(model)
+    fitted, reference = load_prior(prior)
+    inference = Inference(trained, fitted)
+    with step_lock(out.parent, "rank"):
+        views = Views(objects, split, trained)
+        label = _labels(read_catalog(latents), views.table, inference)
+        scores = score(inference, reference, views, label, settings)
+        table = ranking(views.table, scores, label, inference.labels)
+        order = table["row"].to_numpy()
+        table = table.drop(columns="row")
+        write_catalog(table, {**views.objects.columns, **COLUMNS}, out, formats=(".fits", ".parquet", ".csv"))
+        write_regions(table.head(settings.top), views.table.iloc[order], out.with_suffix(".reg"))
+        _gallery(inference, views, label, table.head(settings.top), order, out.with_suffix(".png"))
+    first = table.iloc[0]
+    print(f"{out.name}: {len(table)} objects ranked; the strangest is {first['object_id']}: {first['why']}")
+
+
+def _labels(catalog: pd.DataFrame, table: pd.DataFrame, inference: Inference) -> np.ndarray:
+    """Return the number of each object's predicted label, (N,)."""
+    if not inference.labels:
+        return np.zeros(len(table), np.int64)
+    predicted = catalog.set_index("object_id")["label_predicted"]
+    return label_index(table["object_id"].map(predicted), inference.labels)
+
+
+def score(
+    inference: Inference, reference: Reference, views: Views, label: np.ndarray, settings: ProductSettings
+) -> dict[str, np.ndarray]:
+    """Return each score of `SCORES`, the mean over rotations: (N,) by name."""
+    found = {name: np.zeros(len(views)) for name in SCORES}
+    trees = forests(reference)
+    for block in views.blocks():
+        started = time.perf_counter()
+        for images in block.rotations(settings.rotations):
+            z, _ = inference.encode(images, label[block.rows])
+            seen = Seen(images, label[block.rows], z, block.table["row"].to_numpy(), inference, reference, trees,
+                        settings.neighbours)
+            for name, one in SCORES.items():
+                found[name][block.rows] += one.function(seen) / settings.rotations
+        rate = len(block.rows) / (time.perf_counter() - started)
+        print(f"rank: {block.rows[-1] + 1} of {len(views)} objects, {rate:.0f} per second", flush=True)
+    return found
+
+
+def ranking(
+    table: pd.DataFrame, scores: Mapping[str, np.ndarray], label: np.ndarray, labels: list[str]
+) -> pd.DataFrame:
+    """Return the table of the ranking, the strangest first; `row` is the place in the table of objects."""
+    percentiles = pd.DataFrame({name: percentile(values) for name, values in scores.items()})
+    made = table[[name for name in KEPT if name in table]].reset_index(drop=True)
+    made.insert(0, "combined", percentiles.mean(axis=1).to_numpy())
+    for name, values in scores.items():
+        made[name] = values
+    made = pd.concat([made, trivial_scores(table).reset_index(drop=True)], axis=1)
+    if labels:
+        made["label_predicted"] = np.array(labels, dtype=object)[label]
+    made["why"] = reasons(percentiles, table.reset_index(drop=True))
+    made["row"] = np.arange(len(made))
+    made = made.sort_values(["combined", "object_id"], ascending=[False, True], kind="stable").reset_index(drop=True)
+    made.insert(0, "rank", np.arange(1, len(made) + 1))
+    return made
+
+
+def reasons(percentiles: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+    """Say of each object in which scores it is high, what is extreme about it, and what makes it doubtful."""
+    measured = {name: percentile(table[name].to_numpy(float)) for name in MEASURED if name in table}
+    words = []
+    for i in range(len(table)):
+        high = percentiles.iloc[i].sort_values(ascending=False)
+        parts = [f"{SCORES[n].words} ({_ordinal(p)} percentile)" for n, p in high.items() if p >= HIGH]
+        if not parts:
+            parts = [f"highest in {str(high.index[0]).replace('_', ' ')} ({_ordinal(high.iloc[0])} percentile)"]
+        parts += _extremes(table.iloc[i], {name: values[i] for name, values in measured.items()})
+        if table["reason"].iloc[i]:
+            parts.append(f"doubtful: {table['reason'].iloc[i]}")
+        words.append("; ".join(parts))
+    return words
+
+
+def _ordinal(fraction: float) -> str:
+    """Return a percentile as 97th, 99.6th."""
+    percent = min(100 * fraction, 99.9)
+    text = f"{percent:.1f}" if percent >= 99 else f"{percent:.0f}"
+    ending = "th" if text[-2:] in ("11", "12", "13") else {"1": "st", "2": "nd", "3": "rd"}.get(text[-1], "th")
+    return text + ending
+
+
+def _extremes(row: pd.Series, percentiles: Mapping[str, float]) -> list[str]:
+    found = []
+    for name, (highest, lowest) in MEASURED.items():
+        p = percentiles.get(name, np.nan)
+        words = highest if p >= EXTREME else lowest if p <= 1 - EXTREME else ""
+        if words:
+            found.append(words.format(row[name]))
+    return found
+
+
+def write_regions(table: pd.DataFrame, objects: pd.DataFrame, path: Path) -> None:
+    """Write a circle for each object with a position, as DS9 regions in ICRS; without any, a file that says so.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of the ranking.
+    objects : DataFrame
+        The same objects in the object table, for their sizes; it may have more rows.
+    path : Path
+    """
+    from astropy.coordinates import SkyCoord
+    from astropy.units import Quantity
+    from regions import CircleSkyRegion, RegionMeta, Regions
+
+    sizes = objects.set_index("object_id")["las_arcsec"] if "las_arcsec" in objects else pd.Series(dtype=float)
+    circles = []
+    for row in table[table["ra"].notna() & table["dec"].notna()].itertuples():
+        radius = np.fmax(sizes.get(row.object_id, np.nan) / 2, MIN_RADIUS_ARCSEC)
+        centre = SkyCoord(row.ra, row.dec, unit="deg", frame="icrs")
+        name = str(row.object_id).replace("{", "(").replace("}", ")")
+        circles.append(CircleSkyRegion(centre, Quantity(radius, "arcsec"), RegionMeta({"text": f"{row.rank}: {name}"})))
+    if not circles:
+        write_text(path, "# Region file format: DS9\n# none of the objects has a position\nicrs\n")
+        return
+    with atomic(path) as partial:
+        Regions(circles).write(partial, format="ds9")
+
+
+def _gallery(
+    inference: Inference, views: Views, label: np.ndarray, table: pd.DataFrame, order: np.ndarray, path: Path
+) -> None:
+    """Draw the strangest objects, each above what the model makes of it."""
+    rows = order[: len(table)]
+    mask = np.zeros(len(views), bool)
+    mask[rows] = True
+    place = np.searchsorted(np.flatnonzero(mask), rows)
+    images = views.images(mask)[place]
+    z, _ = inference.encode(images, label[rows])
+    redrawn = np.clip(inference.decode(z, label[rows]), 0, 1)
+    columns = min(PER_ROW, len(rows))
+    seen, titles = [], []
+    for start in range(0, len(rows), columns):
+        part = slice(start, start + columns)
+        missing = columns - len(images[part])
+        for block in (images[part] / np.float32(255), redrawn[part]):
+            seen.append(np.concatenate([block, np.zeros((missing, *block.shape[1:]), np.float32)]))
+        names = [f"{r.rank}: {_short(str(r.object_id))}" for r in table.iloc[part].itertuples()]
+        titles += names + [""] * missing + [""] * columns
+    objects = views.table.iloc[rows]
+    kinds.kind(views.objects.attributes["kind"]).draw.grid(
+        path, np.concatenate(seen), columns=columns, titles=titles,
+        row_labels=["object", "as the model redraws it"] * (len(seen) // 2),
+        suptitle="The strangest objects, and what the model makes of them", **_sky(objects, len(titles)),
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 20 else f"{name[:19]}\u2026"
+
+
+def _sky(objects: pd.DataFrame, n: int) -> dict[str, Any]:
+    """Return direction of North and pixel scale where they are the same for all objects."""
+    found = {}
+    for name in ("north_deg", "pixel_arcsec"):
+        values = objects[name].to_numpy(float) if name in objects else np.array([np.nan])
+        if len(values) and np.all(values == values[0]):
+            found[name] = np.full(n, values[0])
+    return found

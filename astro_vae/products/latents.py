@@ -1,0 +1,144 @@
+"""The latent catalog: posterior, spread over rotations and label probabilities of every real object."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astro_vae import kinds
+from astro_vae import model as models
+from astro_vae.columns import Column
+from astro_vae.files import step_lock
+from astro_vae.products._inference import Inference
+from astro_vae.products._views import Block, Views
+from astro_vae.products.catalog import write_catalog
+from astro_vae.products.priors import load_prior
+from astro_vae.products.statistics import fit_temperature, tempered
+from astro_vae.settings import ProductSettings
+from astro_vae.steps._training_data import label_index
+
+SEED = 1  # of the draws; more draws, not another seed, make the probabilities surer
+HIDDEN = ("status", "row")
+
+COLUMNS = {
+    "part": Column("Part of the split: train, validation, test or dropped", ucd="meta.code"),
+    "group": Column("Group of the split: objects of one piece of sky", ucd="meta.id"),
+    "label_used": Column("Label under which the latents are given: the object's own, or the predicted one", ucd="src.class"),
+    "label_predicted": Column("Most probable label", ucd="src.class"),
+}
+
+
+def encode(
+    settings: ProductSettings, *, model: Path, prior: Path, objects: Path, split: Path, out: Path
+) -> None:
+    r"""Write the latent catalog as FITS, Parquet and VOTable.
+
+    Label probabilities are Bayes' rule with the natural label frequencies,
+
+    .. math:: p(y \mid x) \propto p(y) \exp \overline{\log \hat p(x \mid y)}
+
+    where the mean is over `settings.rotations` turns of the image, and each evidence is the
+    importance-weighted bound (Burda et al. 2016, eq. 8) with q(z | x, y) of that label and the fitted prior.
+    `settings.draws` is the number of draws per object and label in all: each turn gets its share, rounded
+    up, and the same draws serve every label. The calibrated ones have the evidence tempered by one number,
+    fitted on the labelled objects of the validation part.
+
+    Parameters
+    ----------
+    settings : ProductSettings
+    model, prior : Path
+        Of the steps train and fit-prior.
+    objects, split : Path
+        The files of the steps prepare and split.
+    out : Path
+        The FITS table; .parquet and .vot are written beside it.
+    """
+    trained = models.load(model)
+    inference = Inference(trained, load_prior(prior)[0], seed=SEED)
+    with step_lock(out.parent, "encode"):
+        views = Views(objects, split, trained)
+        known = label_index(views.table["label"], inference.labels) if inference.labels else np.zeros(len(views), np.int64)
+        parts = []
+        for block in views.blocks():
+            started = time.perf_counter()
+            parts.append(look(inference, block, known[block.rows], settings))
+            rate = len(block.rows) / (time.perf_counter() - started)
+            print(f"encode: {block.rows[-1] + 1} of {len(views)} objects, {rate:.0f} per second", flush=True)
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        table, columns, meta = catalog(views, found, inference, known)
+        write_catalog(table, columns, out, meta={"survey": views.objects.attributes["survey"], **meta})
+
+
+def look(inference: Inference, block: Block, known: np.ndarray, settings: ProductSettings) -> dict[str, np.ndarray]:
+    """Return what the model says of a block of objects: see the keys; first axis B.
+
+    `known` (B,) is each object's label, -1 where the most probable one is to be taken.
+    """
+    draws = math.ceil(settings.draws / settings.rotations)
+    answers = [inference.ask(images, draws) for images in block.rotations(settings.rotations)]
+    evidence = np.mean([answer.log_evidence for answer in answers], axis=0)  # (B, C)
+    predicted = np.argmax(evidence + np.log(inference.frequencies), axis=1)
+    label = np.where(known >= 0, known, predicted)
+    every = np.arange(len(label))
+    turned = np.stack([answer.mean[every, label] for answer in answers])  # (rotations, B, K)
+    upright, has_axis = block.upright()
+    pa_mean, pa_sd = inference.encode(upright, label)
+    return {
+        "z_mean": turned[0], "z_err": answers[0].sd[every, label], "z_rot_std": turned.std(axis=0),
+        "z_pa_mean": np.where(has_axis[:, None], pa_mean, np.nan),
+        "z_pa_err": np.where(has_axis[:, None], pa_sd, np.nan),
+        "log_evidence": evidence, "label": label,
+    }
+
+
+LATENTS = {
+    "z_mean": "Posterior mean of latent {k}, image as it lies",
+    "z_err": "Posterior standard deviation of latent {k}, image as it lies",
+    "z_pa_mean": "Posterior mean of latent {k}, long axis turned upright with the brighter half above",
+    "z_pa_err": "Posterior standard deviation of latent {k}, long axis turned upright with the brighter half above",
+    "z_rot_std": "Standard deviation of the posterior mean of latent {k} over rotations",
+}
+
+
+def catalog(
+    views: Views, found: dict[str, np.ndarray], inference: Inference, known: np.ndarray
+) -> tuple[pd.DataFrame, dict[str, Column], dict[str, Any]]:
+    """Return the table of the catalog, the description of its columns, and what holds for the whole."""
+    table = views.table.drop(columns=list(HIDDEN)).reset_index(drop=True)
+    columns = {**views.objects.columns, **kinds.kind(views.objects.attributes["kind"]).measure.COLUMNS, **COLUMNS}
+    made: dict[str, Any] = {}
+    meta: dict[str, Any] = {}
+    if inference.labels:
+        labels = np.array(inference.labels, dtype=object)
+        validation = (table["part"] == "validation").to_numpy() & (known >= 0)
+        temperature = fit_temperature(found["log_evidence"][validation], inference.frequencies, known[validation])
+        meta = {"temperature": temperature, "calibrated_on": int(validation.sum())}
+        made |= {"label_used": labels[found["label"]]}
+        for suffix, value in (("", 1.0), ("_calibrated", temperature)):
+            p = tempered(found["log_evidence"], inference.frequencies, value)
+            made |= {f"p_{name}{suffix}": p[:, i] for i, name in enumerate(inference.labels)}
+        made |= {"label_predicted": labels[p.argmax(axis=1)]}
+        columns |= _label_columns(inference.labels)
+    for name, words in LATENTS.items():
+        made |= {f"{name}_{k}": found[name][:, k] for k in range(found[name].shape[1])}
+        columns |= {f"{name}_{k}": Column(words.format(k=k), ucd=_ucd(name)) for k in range(found[name].shape[1])}
+    return pd.concat([table, pd.DataFrame(made)], axis=1), columns, meta
+
+
+def _ucd(name: str) -> str:
+    return "meta.modelled" if "mean" in name else "stat.stdev;meta.modelled"
+
+
+def _label_columns(labels: list[str]) -> dict[str, Column]:
+    raw = {f"p_{name}": Column(f"Probability of label {name} by Bayes' rule", ucd="stat.probability;src.class") for name in labels}
+    calibrated = {
+        f"p_{name}_calibrated": Column(
+            f"Probability of label {name}, the evidence tempered on validation", ucd="stat.probability;src.class"
+        ) for name in labels
+    }
+    return {**raw, **calibrated}

@@ -1,0 +1,223 @@
+"""Measure how well a model redraws, labels, samples and finds: each figure with its error and a reference beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astro_vae.kinds import to_network
+from astro_vae.products._inference import Inference
+from astro_vae.products.scores import SCORES, TRIVIAL
+from astro_vae.products.statistics import (
+    auc,
+    calibration_error,
+    estimate,
+    log_loss,
+    measure,
+    none_if_nan,
+    recall_at,
+    reliability,
+    tempered,
+)
+
+ELBO_DRAWS = 8
+BOUND_DRAWS = 50
+ACTIVE_VARIANCE = 0.01
+FALSE_POSITIVES = {"recall_at_5_percent": 0.05, "recall_at_10_percent": 0.10}
+PLANTED = "is_anomaly"
+"""Column of a survey that knows the truth: objects that were planted as anomalies."""
+
+
+def redrawing(
+    inference: Inference, images: np.ndarray, label: np.ndarray, inferred: np.ndarray, *, groups: np.ndarray,
+    mean_image: np.ndarray, n: int,
+) -> dict[str, Any]:
+    """Measure reconstruction and bounds on one part.
+
+    Parameters
+    ----------
+    inference : Inference
+    images : ndarray of uint8, shape (N, *shape)
+    label, inferred : ndarray of int, shape (N,)
+        The survey's label, -1 where unknown, and the predicted one.
+    groups : ndarray, shape (N,)
+    mean_image : ndarray, shape (*shape)
+        Of the training part: the reference.
+    n : int
+        Bootstrap resamplings.
+
+    Returns
+    -------
+    dict
+        Mean squared errors per pixel (values 0 to 1) of the posterior-mean reconstruction; bounds on
+        log p(x | y) in nats, negative, under N(0, I) and under the fitted prior; active units
+        (Burda et al. 2016, sec. 5.2). Figures with the true label are over the labelled objects.
+    """
+    known = label >= 0
+    x = to_network(images)
+    under = _bounds(inference, images[known], label[known], groups[known], n) if known.any() else {}
+    return {
+        "mse": measure(squared_error(inference, images[known], label[known]), groups[known], n),
+        "mse_inferred_label": measure(_where(known, squared_error(inference, images, inferred)), _where(known, groups), n),
+        "mse_mean_image": measure(((_where(known, x) - mean_image) ** 2).reshape(-1, x[0].size).mean(axis=1),
+                                  _where(known, groups), n),
+        **under,
+    }
+
+
+def _where(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values of the labelled objects; of all where none is labelled."""
+    return values[known] if known.any() else values
+
+
+def squared_error(inference: Inference, images: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return the mean squared error per pixel of the posterior-mean reconstruction, float64 (N,)."""
+    if not len(images):
+        return np.zeros(0)
+    z, _ = inference.encode(images, label)
+    difference = to_network(images) - inference.decode(z, label)
+    return (difference.reshape(len(images), -1).astype(np.float64) ** 2).mean(axis=1)
+
+
+def _bounds(inference: Inference, images: np.ndarray, label: np.ndarray, groups: np.ndarray, n: int) -> dict[str, Any]:
+    mean, sd = inference.encode(images, label)
+    kl = 0.5 * (mean**2 + sd**2 - 1 - 2 * np.log(sd)).astype(np.float64)
+    elbo = np.mean([inference.bound(images, label, 1) for _ in range(ELBO_DRAWS)], axis=0)
+    active = mean.var(axis=0) > ACTIVE_VARIANCE
+    return {
+        "negative_elbo": measure(-elbo, groups, n),
+        f"negative_bound_{BOUND_DRAWS}": measure(-inference.bound(images, label, BOUND_DRAWS), groups, n),
+        f"negative_bound_{BOUND_DRAWS}_fitted_prior": measure(
+            -inference.bound(images, label, BOUND_DRAWS, inference.prior), groups, n
+        ),
+        "kl": measure(kl.sum(axis=1), groups, n),
+        "active_units": {"value": int(active.sum()), "of": len(active), "n": len(mean)},
+    }
+
+
+def labelling(
+    p: Mapping[str, np.ndarray], truth: np.ndarray, *, frequencies: np.ndarray, groups: np.ndarray, n: int
+) -> dict[str, Any]:
+    """Measure label probabilities p (N, C), `raw` and `calibrated`, against labels (N,); frequencies as reference."""
+    if len(frequencies) < 2 or not len(truth):
+        return {}
+    first = p["raw"]
+    always = np.tile(frequencies, (len(truth), 1))
+    found: dict[str, Any] = {
+        "accuracy": estimate(lambda rows: float(np.mean(first[rows].argmax(axis=1) == truth[rows])), groups, n),
+        "accuracy_most_frequent": estimate(lambda rows: float(np.mean(truth[rows] == frequencies.argmax())), groups, n),
+        "log_loss_frequencies": measure(log_loss(always, truth), groups, n),
+    }
+    for name, probabilities in p.items():
+        found[f"log_loss_{name}"] = measure(log_loss(probabilities, truth), groups, n)
+        found[f"calibration_error_{name}"] = estimate(
+            lambda rows, q=probabilities: calibration_error(q[rows], truth[rows]), groups, n  # type: ignore[misc]
+        )
+        found[f"reliability_{name}"] = reliability(probabilities, truth)
+    return found
+
+
+def agreement(
+    probabilities: np.ndarray, known: Sequence[str], labels: Sequence[str], asked: np.ndarray, *, n: int,
+    groups: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Measure how often a classifier finds the label that was asked for (or is true), over all and per label.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (N, C')
+        Of the classifier, over its own labels `known`; only those of `labels` compete.
+    known, labels : sequence of str
+    asked : ndarray of str, shape (N,)
+    n : int
+        Bootstrap resamplings.
+    groups : ndarray, shape (N,), optional
+        Each image is its own group unless given.
+    """
+    places = [list(known).index(name) for name in labels]
+    found = np.array(labels, dtype=object)[probabilities[:, places].argmax(axis=1)]
+    right = (found == asked).astype(float)
+    groups = np.arange(len(right)) if groups is None else groups
+    each = {
+        name: estimate(lambda rows, r=right[asked == name]: float(r[rows].mean()), groups[asked == name], n)  # type: ignore[misc]
+        for name in labels
+    }
+    return {"all": estimate(lambda rows: float(right[rows].mean()), groups, n), **each}
+
+
+def finding(ranking: pd.DataFrame, ordinary: pd.Series, odd: pd.Series, n: int) -> dict[str, Any]:
+    """Measure how each score tells odd objects from ordinary ones (masks over the ranking), random beside.
+
+    Returns
+    -------
+    dict
+        By score: area under the receiver operating characteristic, and recall at 5 and 10 % false positives.
+    """
+    found: dict[str, Any] = {"ordinary": int(ordinary.sum()), "odd": int(odd.sum())}
+    for name in ("combined", *SCORES, *TRIVIAL):
+        values = ranking[name].to_numpy(float)
+        used = (ordinary | odd).to_numpy() & np.isfinite(values)
+        score, is_odd = values[used], odd.to_numpy()[used]
+        if not 0 < is_odd.sum() < len(is_odd):
+            continue
+        groups = ranking["group"].to_numpy()[used]
+        found[name] = {"auc": estimate(lambda rows, s=score, o=is_odd: auc(s[rows][~o[rows]], s[rows][o[rows]]), groups, n)}
+        for figure, fraction in FALSE_POSITIVES.items():
+            found[name][figure] = estimate(
+                lambda rows, s=score, o=is_odd, f=fraction: recall_at(s[rows][~o[rows]], s[rows][o[rows]], f), groups, n
+            )
+    found["random"] = {"auc": 0.5, **FALSE_POSITIVES}
+    return found
+
+
+def recovered(ranking: pd.DataFrame, odd: pd.Series) -> dict[str, Any]:
+    """Count how many of the n planted objects lie within the first n and 2 n ranks, with what chance would find."""
+    total, planted = len(ranking), int(odd.sum())
+    made: dict[str, Any] = {"planted": planted, "ranked": total}
+    for name, times in (("first_n", 1), ("first_2n", 2)):
+        taken = min(times * planted, total)
+        share = float(odd[ranking["rank"] <= taken].sum() / planted)
+        error = np.sqrt(share * (1 - share) / planted)
+        made[name] = {"value": share, "error": none_if_nan(float(error)), "n": planted, "random": taken / total}
+    return made
+
+
+def finding_all(ranking: pd.DataFrame, normal: Sequence[str], trained: Sequence[str], n: int) -> dict[str, Any]:
+    """Measure the ranking against every label that is not ordinary, and against planted anomalies where there are any.
+
+    Ordinary objects are those of the test part with a label of `normal`. Odd ones are those with another
+    label: of all parts where the model was not trained on it, otherwise of the test part.
+    """
+    label, part = ranking["label"], ranking["part"]
+    ordinary = label.isin(list(normal)) & (part == "test")
+    others = [name for name in sorted(set(label) - {""}) if name not in normal]
+    sets = {name: (label == name) & ((part == "test") if name in trained else (part != "dropped")) for name in others}
+    if len(others) > 1:
+        sets["other_labels"] = pd.concat(sets, axis=1).any(axis=1)
+    found = {name: finding(ranking, ordinary, odd, n) for name, odd in sets.items() if odd.any() and ordinary.any()}
+    planted = planted_mask(ranking)
+    if planted.any():
+        # All objects are ranked and the planted ones have no label, so all others are the ordinary ones.
+        found["planted"] = {**recovered(ranking, planted), **finding(ranking, ~planted, planted, n)}
+    return found
+
+
+def planted_mask(table: pd.DataFrame) -> pd.Series:
+    """Tell which objects were planted as anomalies; none where the survey does not know."""
+    if PLANTED not in table:
+        return pd.Series(False, index=table.index)
+    return table[PLANTED].astype(str).str.lower().isin(["true", "1", "1.0"])
+
+
+def probabilities(catalog: pd.DataFrame, labels: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the label probabilities of a latent catalog: (N, C), `raw` and `calibrated`."""
+    return {
+        "raw": catalog[[f"p_{name}" for name in labels]].to_numpy(float),
+        "calibrated": catalog[[f"p_{name}_calibrated" for name in labels]].to_numpy(float),
+    }
+
+
+__all__ = ["agreement", "finding_all", "labelling", "probabilities", "redrawing", "squared_error", "tempered"]

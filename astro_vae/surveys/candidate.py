@@ -1,0 +1,59 @@
+"""What every survey hands over: one object at a time, with its values or the reason why not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NO_BEAM = (math.nan, math.nan, math.nan)
+
+
+@dataclass
+class Candidate:
+    """One object of a survey, as measured.
+
+    Attributes
+    ----------
+    object_id : str
+        Unique in the survey.
+    values : ndarray, shape (H, W), or None
+        Row 0 in the South, columns towards West; None where the object cannot be read.
+    reason : str
+        Why the object cannot be used; empty where it can.
+    ra, dec : float
+        Position of the centre of the image (ICRS, deg).
+    label : str
+        Class; empty where unknown.
+    unit : str
+        Of the values; physical images of radio surveys are in "Jy/beam".
+    scaled : bool
+        The survey gives 8-bit images without a flux scale.
+    pixel_arcsec : float
+        Side of a pixel.
+    beam : (float, float, float)
+        Full widths at half maximum of major and minor axis (arcsec), position angle (deg, North through East).
+    north_deg : float
+        Angle of North from the direction of growing rows, towards East; NaN where unknown.
+    part : str
+        "train" or "test" where the survey published a split.
+    extra : dict
+        The survey's or the user's own columns.
+    """
+
+    object_id: str
+    values: np.ndarray | None
+    reason: str = ""
+    ra: float = math.nan
+    dec: float = math.nan
+    label: str = ""
+    unit: str = "Jy/beam"
+    scaled: bool = False
+    pixel_arcsec: float = math.nan
+    beam: tuple[float, float, float] = NO_BEAM
+    north_deg: float = math.nan
+    part: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)

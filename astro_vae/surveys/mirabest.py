@@ -1,0 +1,199 @@
+"""MiraBest: 1256 radio galaxies of the FIRST survey with Fanaroff-Riley classes (Porter & Scaife 2023).
+
+Either the published batches (8-bit images, the published split), or the FIRST cutouts that they were made
+of, as FITS files in Jy/beam. A name says it all: `CCC_RRR.RRR(+|-)DD.DDD_Z.ZZZZ_SSSS.SS` is the class code,
+right ascension and declination (deg), redshift, and largest angular size (arcsec).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import field_validator
+
+from astro_vae.columns import Column
+from astro_vae.settings import ExecutionSettings, SourceSettings, setting
+from astro_vae.surveys.candidate import Candidate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KIND = "image"
+Group = Literal["confident", "uncertain", "hybrid"]
+
+CODES: dict[str, tuple[int, ...]] = {
+    "confident": (100, 102, 104, 200, 201),
+    "uncertain": (110, 112, 210),
+    "hybrid": (300, 310),
+}
+"""Class codes: FRI (1..), FRII (2..), hybrid (3..); then confident (0) or uncertain (1); then standard (0),
+double-double (1), wide-angle tail (2), head-tail (4)."""
+
+ARCHIVE = "http://www.jb.man.ac.uk/research/MiraBest/MiraBest_F"
+BATCHES = "MiraBest_F_batches.tar.gz"
+BATCHES_SIZE, BATCHES_MD5 = 765_686, "7d4e3a623d29db7204bce81676ee8ce2"
+BUILDER = "https://raw.githubusercontent.com/fmporter/MiraBest_builder/main"
+CATALOGUE, CATALOGUE_SIZE, CATALOGUE_MD5 = "mirabestdata.txt", 75_614, "ec9124ff598b41001c5061bb17f5a6a3"
+FITS_SIZE = 377_280
+PIXEL_ARCSEC = 1.8
+MAX_LAS_ARCSEC = 270.0  # larger sources do not fit into the cutouts, and were never published
+NAME = re.compile(r"(?P<code>\d{3})_(?P<ra>\d{3}\.\d{3})(?P<dec>[+-]\d{2}\.\d{3})_(?P<z>\d\.\d{4})_(?P<las>\d{4}\.\d{2})")
+
+NOT_SHOWN = "faulty: the published image is noise and does not show the source (its FIRST cutout does)"
+FAULTY_IMAGES = {
+    "200_147.709-000.888_0.2715_0030.00": NOT_SHOWN,
+    "300_147.428-000.840_0.0810_0043.06": NOT_SHOWN,
+}
+DUPLICATES = {
+    "100_169.641+031.255_0.2181_0081.13":
+        "duplicate: the same source as 102_169.640+031.253_0.2178_0081.13, 8 arcsec away, under another class",
+}
+
+COLUMNS = {
+    "code": Column("Class code of MiraBest", ucd="meta.code.class;src.class"),
+    "redshift": Column("Redshift of the host galaxy", ucd="src.redshift"),
+    "las_catalog_arcsec": Column("Largest angular size of the catalogue", "arcsec", "phys.angSize"),
+    "batch": Column("Batch of the published set", ucd="meta.id.part"),
+    "batch_row": Column("Row in the batch, from 0", ucd="meta.record"),
+    "sdss_plate": Column("Plate of the SDSS spectrum of the host galaxy", ucd="instr.plate"),
+    "sdss_mjd": Column("Modified Julian date of the SDSS spectrum", "d", "time.epoch;obs"),
+    "sdss_fiber": Column("Fiber of the SDSS spectrum", ucd="meta.id"),
+    "log_power": Column("Logarithm of the radio power at 1.4 GHz (W/Hz) as the catalogue gives it", ucd="phys.luminosity"),
+}
+
+
+class Source(SourceSettings):
+    """MiraBest: FIRST radio galaxies with Fanaroff-Riley classes."""
+
+    images: Literal["batches", "fits"] = setting(
+        "batches", "The published 8-bit batches (0.8 MB), or the FIRST cutouts in Jy/beam (1260 files, 475 MB)."
+    )
+    classes: tuple[Group, ...] = setting(
+        ("confident",), "Groups of objects that are taken: confident, uncertain, hybrid.", min_length=1
+    )
+    labels: dict[str, tuple[int, ...]] = setting(
+        {"FRI": (100, 102, 104), "FRII": (200, 201)},
+        "Class codes of each label; objects of the chosen groups with another code are taken without a label.",
+    )
+
+    @field_validator("labels")
+    @classmethod
+    def _check_codes(cls, labels: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        codes = [code for label in labels.values() for code in label]
+        known = sorted(code for group in CODES.values() for code in group)
+        for code in codes:
+            if code not in known:
+                raise ValueError(f"{code} is no class code of MiraBest; known: {', '.join(map(str, known))}")
+            if codes.count(code) > 1:
+                raise ValueError(f"class code {code} is given twice; each code belongs to one label")
+        return labels
+
+    def wants(self, code: int) -> bool:
+        """Tell whether objects of a class code are taken."""
+        return any(code in CODES[group] for group in self.classes)
+
+    def label(self, code: int) -> str:
+        """Return the label of a class code; empty where it has none."""
+        return next((label for label, codes in self.labels.items() if code in codes), "")
+
+
+def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:
+    """Download the batches, or the catalogue and the cutouts of the chosen classes; return the manifest."""
+    import pandas as pd
+
+    from astro_vae.download import RemoteFile, fetch
+
+    how: dict[str, Any] = {"mirror": execution.mirror, "downloads": execution.downloads}
+    if source.images == "batches":
+        url = f"{ARCHIVE}/{BATCHES}"
+        return fetch([RemoteFile(url, BATCHES, BATCHES_SIZE, f"md5:{BATCHES_MD5}")], folder, **how)
+    catalogue = RemoteFile(f"{BUILDER}/{CATALOGUE}", CATALOGUE, CATALOGUE_SIZE, f"md5:{CATALOGUE_MD5}")
+    first = fetch([catalogue], folder, **how)
+    if first["status"].iloc[0] != "ok":
+        return first
+    known = _known_files()
+    files = [
+        RemoteFile(f"{BUILDER}/FITS/{name}.fits", f"FITS/{name}.fits", FITS_SIZE, f"md5:{known[name][0]}")
+        for name in catalogue_rows(folder / CATALOGUE) if name in known and source.wants(int(name[:3]))
+    ]
+    return pd.concat([first, fetch(files, folder, **how)], ignore_index=True)
+
+
+def _known_files() -> dict[str, tuple[str, str]]:
+    """Return MD5 and published part of each FITS file, by name."""
+    lines = Path(__file__).with_name("mirabest_fits.csv").read_text(encoding="utf-8").splitlines()[1:]
+    return {name: (md5, part) for name, md5, part in (line.split(",") for line in lines)}
+
+
+def catalogue_rows(path: Path) -> dict[str, dict[str, Any]]:
+    """Read the catalogue that MiraBest was built from: columns by the name of the object.
+
+    The file has nine columns without header: SDSS plate, MJD and fiber, right ascension in hours,
+    declination (deg), redshift, logarithm of the radio power, largest angular size (arcsec), class code.
+    """
+    rows = {}
+    for line in path.read_text(encoding="ascii").splitlines():
+        plate, mjd, fiber, ra_hours, dec, z, power, las, code = line.split()
+        ra = 15 * float(ra_hours)
+        name = f"{code}_{ra:07.3f}{float(dec):+08.3f}_{float(z):06.4f}_{float(las):07.2f}"
+        if float(las) < MAX_LAS_ARCSEC:
+            rows[name] = {"sdss_plate": int(plate), "sdss_mjd": int(mjd), "sdss_fiber": int(fiber),
+                          "log_power": float(power)}
+    return rows
+
+
+def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
+    """Yield the objects of the chosen classes, in the order of the published batches or of the catalogue."""
+    read = _from_batches if source.images == "batches" else _from_fits
+    yield from read(source, folder, manifest)
+
+
+def _from_batches(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
+    from astro_vae.surveys._batches import read_batches
+
+    for batch, row, name, image in read_batches(folder / BATCHES):
+        known = _candidate(source, Path(name).name.removesuffix(".png"))
+        if not source.wants(known.extra["code"]):
+            continue
+        reason = FAULTY_IMAGES.get(known.object_id) or DUPLICATES.get(known.object_id, "")
+        yield replace(
+            known, values=image, reason=reason, unit="", scaled=True, north_deg=0.0, pixel_arcsec=PIXEL_ARCSEC,
+            part="test" if batch == "test_batch" else "train", extra=known.extra | {"batch": batch, "batch_row": row},
+        )
+
+
+def _from_fits(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
+    from astro_vae.surveys.fits import UnreadableImageError, read_fits_image
+
+    catalogue, known_files = catalogue_rows(folder / CATALOGUE), _known_files()
+    for file in manifest.itertuples():
+        if not file.path.endswith(".fits"):
+            continue
+        known = _candidate(source, Path(file.path).stem)
+        known = replace(known, part=known_files[known.object_id][1], extra=known.extra | catalogue[known.object_id])
+        if file.status != "ok":
+            yield replace(known, reason=f"{file.status}: {file.reason}")
+            continue
+        try:
+            image = read_fits_image(folder / file.path)
+        except UnreadableImageError as error:
+            yield replace(known, reason=str(error))
+            continue
+        yield replace(
+            known, values=image.values, reason=DUPLICATES.get(known.object_id, ""), unit=image.unit, ra=image.ra,
+            dec=image.dec, pixel_arcsec=image.pixel_arcsec, beam=image.beam, north_deg=image.north_deg,
+        )
+
+
+def _candidate(source: Source, name: str) -> Candidate:
+    """Return what the name of an object says."""
+    fields = NAME.fullmatch(name)
+    if fields is None:
+        return Candidate(name, None, reason="faulty: its name is not one of MiraBest's", extra={"code": 0})
+    code = int(fields["code"])
+    extra = {"code": code, "redshift": float(fields["z"]), "las_catalog_arcsec": float(fields["las"])}
+    return Candidate(name, None, ra=float(fields["ra"]), dec=float(fields["dec"]), label=source.label(code), extra=extra)

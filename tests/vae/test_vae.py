@@ -1,0 +1,118 @@
+"""The model as a whole, over all likelihoods and networks, and trained where the best value is known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from astro_vae.linear import Ppca
+from astro_vae.vae import objectives
+from astro_vae.vae.likelihoods import LIKELIHOODS, Gaussian
+from astro_vae.vae.networks import dense
+from astro_vae.vae.vae import Vae, build_vae
+
+SMALL = {"channels": (4, 6), "hidden": (8,)}
+
+
+def small(**options: object) -> Vae:
+    torch.manual_seed(1)
+    return build_vae((10, 12), 3, 2, **{**SMALL, **options})
+
+
+def images(n: int) -> Tensor:
+    return torch.rand(n, 10, 12, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("network", ["convolutional", "dense"])
+def test_every_network_with_every_likelihood(network: str, likelihood: str, conditional: bool) -> None:
+    model = small(network=network, likelihood=likelihood, conditional=conditional)
+    x, label = images(4), torch.tensor([0, 1, 1, -1] if not conditional else [0, 1, 1, 0])
+    posterior = model.encode(x, label)
+    assert posterior.mu.shape == posterior.log_var.shape == (4, 3)
+    assert model.decode(posterior.mu, label).shape == x.shape
+    assert model.log_likelihood(x, posterior.mu, label).shape == (4,)
+    found = objectives.elbo(model, x, label, torch.zeros(4, 3))
+    found.objective.mean().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    assert objectives.label_log_evidence(model, x, 2, torch.Generator().manual_seed(1)).shape == (4, 2)
+
+
+def test_a_conditional_model_must_be_told_the_label() -> None:
+    model = small(conditional=True)
+    with pytest.raises(ValueError, match="needs the label"):
+        model.encode(images(2))
+    with pytest.raises(RuntimeError):
+        model.encode(images(2), torch.tensor([0, -1]))
+
+
+def test_an_unconditional_model_ignores_the_label() -> None:
+    model = small()
+    assert torch.equal(model.encode(images(2), torch.tensor([1, -1])).mu, model.encode(images(2)).mu)
+
+
+def test_the_label_matters_to_a_conditional_model() -> None:
+    model = small(conditional=True)
+    z = torch.zeros(2, 3)
+    first, second = model.decode(z, torch.tensor([0, 1]))
+    assert not torch.equal(first, second)
+
+
+def test_a_seed_gives_the_same_weights() -> None:
+    assert all(torch.equal(a, b) for a, b in zip(small().parameters(), small().parameters(), strict=True))
+
+
+def test_probabilities_stay_in_32_bits_when_networks_do_not() -> None:
+    model = small(conditional=True)
+    x, label = images(2), torch.tensor([0, 1])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        posterior = model.encode(x, label)
+        value = model.log_likelihood(x, posterior.mu, label)
+    assert posterior.mu.dtype == value.dtype == torch.float32
+    assert model.decode(posterior.mu, label).dtype == torch.float32
+    assert model.double().encode(x.double(), label).mu.dtype == torch.float64
+
+
+def test_masked_pixels_do_not_count() -> None:
+    model = small()
+    x, z = images(1), torch.zeros(1, 3)
+    weight = torch.full_like(x, 1e12)
+    weight[:, 3:5] = 0
+    spoilt = x.clone()
+    spoilt[:, 3:5] = math.nan
+    assert torch.equal(model.log_likelihood(x, z, weight=weight), model.log_likelihood(spoilt, z, weight=weight))
+
+
+def linear_data() -> Tensor:
+    generator = torch.Generator().manual_seed(3)
+    mixing = torch.randn(2, 6, generator=generator)
+    return torch.randn(400, 2, generator=generator) @ mixing + 0.4 * torch.randn(400, 6, generator=generator) + 1.0
+
+
+def test_a_trained_linear_model_reaches_the_best_likelihood() -> None:
+    """Its diagonal posterior costs nothing, since it can align its latents with the principal axes."""
+    x = linear_data()
+    best = Ppca.fit(x, 2)
+    torch.manual_seed(1)
+    model = Vae(*dense((6,), 2, 0, hidden=(), dropout=0.0), Gaussian(1.0, floor=0.0), shape=(6,), n_latents=2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 800)
+    draws = torch.Generator().manual_seed(2)
+    for _ in range(800):
+        eps = torch.randn(400, 2, generator=draws)
+        found = objectives.elbo(model, torch.cat([x, x]), None, torch.cat([eps, -eps]))  # opposite draws: less noise
+        optimizer.zero_grad()
+        (-found.objective.mean()).backward()
+        optimizer.step()
+        schedule.step()
+    with torch.no_grad():
+        many = [objectives.elbo(model, x, None, torch.randn(400, 2, generator=draws)).elbo for _ in range(1000)]
+        tight = objectives.importance_weighted_bound(model, x, None, 50, draws).mean().item()
+    evidence = best.log_evidence(x).mean().item()
+    assert torch.stack(many).mean().item() == pytest.approx(evidence, abs=0.01)
+    assert tight == pytest.approx(evidence, abs=0.01)
+    assert model.likelihood.variance.item() == pytest.approx(best.noise.item(), rel=0.03)
