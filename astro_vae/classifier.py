@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from astro_vae.errors import UserError
@@ -117,8 +119,7 @@ def classifier(
         parts = {"validation": data.validation, "test": test}
         figures = {name: _figures(judge, part, settings.seed) for name, part in parts.items()}
         with atomic(out / WEIGHTS) as partial:
-            partial.touch()  # the writer of safetensors alone would give the file to its owner only
-            save_file(network.state_dict(), partial)
+                partial.write_bytes(serialise({name: weight.contiguous() for name, weight in network.state_dict().items()}))
         write_json(out / CONTRACT, {**contract, **figures, "ran_on": machine})
 
 
@@ -136,7 +137,7 @@ def load_classifier(folder: Path) -> Classifier | None:
     network = Network(figures["shape"], len(figures["labels"]))
     try:
         network.load_state_dict(load_file(Path(folder) / WEIGHTS))
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: the weights do not fit classifier.json or are damaged ({error}); "
                         "run the step 'classifier' again") from None
     return Classifier(network.eval(), tuple(figures["labels"]), figures)

@@ -221,7 +221,8 @@ def _receive(url: str, part: Path, *, resume: bool) -> None:
     try:
         with urlopen(request, timeout=TIMEOUT) as response:
             # A server may ignore the range and send the whole file (status 200).
-            going_on = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+            offered = response.headers.get("Content-Range", "") if response.status == 206 else ""
+            going_on = offered.startswith(f"bytes {start}-")
             with part.open("ab" if going_on else "wb") as file:
                 _pour(response, file)
     except HTTPError as error:

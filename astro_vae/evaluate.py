@@ -21,7 +21,6 @@ from astro_vae.products.catalog import read_catalog
 from astro_vae.products.priors import load_prior
 from astro_vae.products.samples import draw
 from astro_vae.settings import ProductSettings
-from astro_vae.steps._training_data import label_index
 from astro_vae.vae.priors import StandardNormal
 
 PARTS = ("validation", "test")
@@ -51,7 +50,8 @@ def evaluate(
         catalog = _aligned(read_catalog(folder / "latents.parquet"), views.table)
         metrics = {
             "model": folder.name, "type": trained.contract["settings"]["type"], "latents": trained.n_latents,
-            "parameters": sum(p.numel() for p in trained.module.parameters()), "labels": inference.labels,
+            "parameters": sum(tensor.numel() for tensor in trained.module.state_dict().values()),
+            "labels": inference.labels,
             **_parts(inference, views, catalog, settings.bootstrap),
             "samples": _samples(inference, views, folder / "samples.h5", classifier, settings),
             "anomalies": _anomalies(read_catalog(folder / "anomalies.parquet"), catalog, inference.labels, settings),
@@ -90,9 +90,8 @@ def _parts(inference: Inference, views: Views, catalog: pd.DataFrame, n: int) ->
 
 def _labels(inference: Inference, catalog: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the number of each object's own label, -1 where unknown, and of the predicted one."""
-    if not inference.labels:
-        return np.zeros(len(catalog), np.int64), np.zeros(len(catalog), np.int64)
-    return label_index(catalog["label"], inference.labels), label_index(catalog["label_predicted"], inference.labels)
+    predicted = catalog["label_predicted"] if inference.labels else catalog["label"]
+    return inference.label_numbers(catalog["label"]), inference.label_numbers(predicted)
 
 
 def _mean_image(views: Views, rows: np.ndarray) -> np.ndarray:
@@ -189,6 +188,9 @@ def _put(row: dict[str, float], name: str, figure: Mapping[str, Any] | None) -> 
         row |= {f"{name}_{key}": figure[key] for key in ("median", "error") if figure.get(key) is not None}
 
 
+Panel = tuple[str, dict[str, str], str | None, bool]
+
+
 def compare(metrics: Sequence[Path], *, out: Path) -> None:
     """Write comparison.csv, a row per model, and comparison.png beside it.
 
@@ -206,13 +208,17 @@ def compare(metrics: Sequence[Path], *, out: Path) -> None:
     _figure(table, out.with_suffix(".png"))
 
 
-PANELS = (  # title, figures with their words, a reference as a dashed line, logarithmic
+REFERENCES = {
+    "test_mse_mean_image": "mean image", "test_accuracy_most_frequent": "most frequent label",
+    "classifier_accuracy": "classifier on real objects",
+}
+PANELS: tuple[Panel, ...] = (  # title, figures with their words, a reference as a dashed line, logarithmic
     ("Mean squared error on test", {"test_mse": "true label", "test_mse_inferred_label": "inferred label"},
      "test_mse_mean_image", True),
     ("Label found on test", {"test_accuracy": "p(label | image)", "classifier_accuracy": "classifier"},
      "test_accuracy_most_frequent", False),
-    ("Label of samples, by the classifier", {"sample_agreement": "fitted prior", "sample_agreement_standard_normal": "N(0, I)"},
-     "classifier_accuracy", False),
+    ("Label of samples, by the classifier",
+     {"sample_agreement": "fitted prior", "sample_agreement_standard_normal": "N(0, I)"}, "classifier_accuracy", False),
 )
 
 
@@ -220,8 +226,8 @@ def _figure(table: pd.DataFrame, path: Path) -> None:
     """Draw a panel per figure of merit, a line per model."""
     from matplotlib.figure import Figure
 
-    odd = {name: name.removesuffix("_auc").replace("_", " ") for name in table if name.endswith("_auc")}
-    panels = [*PANELS, ("Anomalies found, area under the curve", odd, None, False)]
+    odd = {str(name): str(name)[:-4].replace("_", " ") for name in table if str(name).endswith("_auc")}
+    panels: list[Panel] = [*PANELS, ("Anomalies found, area under the curve", odd, None, False)]
     panels = [(t, {k: w for k, w in f.items() if k in table}, r, log) for t, f, r, log in panels]
     panels = [panel for panel in panels if panel[1]]
     figure = Figure(figsize=(max(3.2 * len(panels), 3.2), 1.2 + 0.34 * max(len(table), 3)), layout="constrained")
@@ -239,11 +245,11 @@ def _figure(table: pd.DataFrame, path: Path) -> None:
 def _panel(axes: Any, table: pd.DataFrame, figures: Mapping[str, str], reference: str | None) -> None:
     height = np.arange(len(table))[::-1]
     for i, (name, words) in enumerate(figures.items()):
-        errors = table[f"{name}_error"] if f"{name}_error" in table else math.nan
+        errors = table.get(f"{name}_error", math.nan)
         offset = 0.12 * ((len(figures) - 1) / 2 - i)
         axes.errorbar(table[name], height + offset, xerr=errors, fmt="o", ms=4, lw=1, capsize=2, label=words)
     if reference is not None and reference in table:
-        axes.axvline(table[reference].mean(), color="0.5", ls="--", lw=1, label=reference.split("_", 2)[-1].replace("_", " "))
+        axes.axvline(table[reference].mean(), color="0.5", ls="--", lw=1, label=REFERENCES[reference])
     axes.set_yticks(height, table["model"])
     axes.set_ylim(-0.6, len(table) - 0.4)
     axes.grid(axis="x", alpha=0.3)

@@ -10,6 +10,7 @@ In hand it takes and gives numpy arrays:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 
 from astro_vae import kinds
@@ -75,8 +77,8 @@ def save(folder: Path, module: Model, contract: Mapping[str, Any]) -> None:
     """
     (folder / CONTRACT).unlink(missing_ok=True)
     with atomic(folder / WEIGHTS) as partial:
-        partial.touch()  # the writer of safetensors alone would give the file to its owner only
-        save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, partial)
+        # The file that safetensors itself writes is readable by its owner only.
+        partial.write_bytes(serialise({name: tensor.contiguous() for name, tensor in module.state_dict().items()}))
     write_json(folder / CONTRACT, {**contract, "weights": checksum(folder / WEIGHTS)})
 
 
@@ -185,7 +187,9 @@ class TrainedModel:
         UserError
             If a conditional model is not told the label.
         """
-        latents = np.asarray(latents, dtype=np.float32).reshape(-1, self.n_latents)
+        latents = np.asarray(latents, dtype=np.float32)
+        if latents.ndim != 2 or latents.shape[1] != self.n_latents:
+            raise UserError(f"latents of shape {latents.shape} given to a model of {self.n_latents}; give (N, K)")
         numbers = self.label_numbers(labels, len(latents))
         if self.module.conditional and (numbers < 0).any():
             raise UserError(f"{self.folder}: this model decodes for a label; give one of {', '.join(self.labels)}")
@@ -226,7 +230,7 @@ class TrainedModel:
         rows = []
         for x, y in self._batches(images, labels):
             z = self.module.encode(x, y).mu
-            pixels = self.module.log_likelihood(x, z, y) / x[0].numel()
+            pixels = self.module.log_likelihood(x, z, y) / math.prod(self.shape)
             rows.append(torch.stack([pixels, self.prior.log_prob(z, y)], dim=1))
         return pd.DataFrame(_numpy(rows).astype(np.float64), columns=["reconstruction", "latent_density"])
 
@@ -285,10 +289,11 @@ class TrainedModel:
 
     def _tensors(self, images: Images) -> Iterator[Tensor]:
         """Yield float32 images (B, *shape) in [0, 1] on the device."""
-        if isinstance(images, Objects):
+        if isinstance(images, Objects) and len(images.usable):
             room, scaled = kinds.kind(self.contract["kind"]).view, bool(images.attributes["scaled"])
             blocks = (room.view(values, table, self.view, scaled=scaled) for table, values in images.blocks(BATCH))
         else:
+            images = np.empty((0, *self.shape), np.uint8) if isinstance(images, Objects) else images
             blocks = (images[i : i + BATCH] for i in range(0, max(len(images), 1), BATCH))
         for block in blocks:
             yield torch.from_numpy(self._checked(block)).to(self.device)

@@ -33,7 +33,9 @@ STEPS = {
     "encode": Step(1, ("products.rotations", "products.draws")),
     "generate": Step(1, ("products.samples_per_label", "products.samples_seed")),
     "rank": Step(1, ("products.rotations", "products.neighbours", "products.top")),
-    "evaluate": Step(1, ("products.bootstrap", "products.normal_labels", "products.rotations")),
+    "evaluate": Step(
+        1, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed")
+    ),
     "compare": Step(1),
     "report": Step(1, ("source", "prepare", "split", "view", "augment", "classifier", "models", "products")),
 }

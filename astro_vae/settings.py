@@ -38,7 +38,7 @@ RESERVED_MODEL_NAMES = ("benchmarks", "classifier", "logs")  # these folders lie
 
 def setting(default: Any, meaning: str, *, unit: str = "", **constraints: Any) -> Any:
     """Describe one setting: its default (`...` where it must be given), meaning and unit."""
-    extra = {"unit": unit} if unit else None
+    extra: Any = {"unit": unit} if unit else None
     if isinstance(default, (dict, list)):
         constraints["default_factory"] = default.copy
     else:
@@ -186,10 +186,10 @@ class NetworkSettings(Section):
 
     name: Literal["convolutional", "dense", "bastien"] = setting(
         "convolutional",
-        "Convolutions with stride 2; fully connected layers; or the fully connected network of Bastien et al. (2021).",
+        "Patches and residual convolutions; fully connected layers; or those of Bastien et al. (2021).",
     )
     channels: tuple[int, ...] = setting(
-        (24, 48, 96, 96), "Channels after each halving of the image (convolutional)."
+        (32, 64, 128), "Channels at 1/4 of the image's size, at 1/8 and so on (convolutional)."
     )
     hidden: tuple[int, ...] = setting((256,), "Sizes of the fully connected layers between image and latents.")
     dropout: float = setting(0.0, "Dropout after each hidden fully connected layer.", ge=0, lt=1)

@@ -196,10 +196,9 @@ def write_docs(*, check: bool = False, root: Path | None = None, sources: Source
     UserError
         If `check` finds a file that is not up to date.
     """
-    if sources is None:
-        from astro_vae import surveys
+    from astro_vae.surveys import SOURCES
 
-        sources = surveys.SOURCES
+    sources = SOURCES if sources is None else sources
     root = root or Path.cwd()
     old = stale(root, sources)
     if check and old:

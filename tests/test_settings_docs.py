@@ -67,3 +67,10 @@ def test_write_then_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert settings_docs.write_docs(check=True, root=tmp_path, sources=sources) == 0
     (tmp_path / settings_docs.PAGE).write_text("old")
     assert settings_docs.stale(tmp_path, sources) == [settings_docs.PAGE]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_configurations_fit_models_and_schema(path: Path) -> None:
+    jsonschema, yaml = pytest.importorskip("jsonschema"), pytest.importorskip("yaml")
+    settings.load(path, SOURCES)
+    jsonschema.validate(yaml.safe_load(path.read_text()), settings_docs.schema(SOURCES))

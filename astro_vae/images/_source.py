@@ -13,7 +13,7 @@ MIN_PIXELS = 5  # half of the area of a beam that is sampled three times across
 # Chosen on the 120 MiraBest images at hand, of which 103 then have the published size within 30 %.
 LINK_PX = 14.0
 LOBE = 0.05  # a lobe has at least this part of the flux of the cluster at the centre
-SIDELOBE = 1 / 500  # islands fainter than this part of the brightest pixel are sidelobes as often as not
+SIDELOBE = 1 / 500  # islands fainter than this part of the brightest pixel are taken for its sidelobes
 NEAR_PX = 10.0  # a source is at the centre when it comes this near
 NEIGHBOURHOOD = np.ones((3, 3), bool)
 

@@ -1,8 +1,8 @@
 """Turn physical images into what a network sees: threshold, mask, scale, crop.
 
 This is the last act of augment, encode and score alike, so that training and use cannot drift apart. With
-the default settings it is the recipe behind the published MiraBest images (Porter & Scaife 2023, MNRAS
-RAS Techniques and Instruments 2, 293), bit for bit.
+the default settings it is the recipe behind the published MiraBest images (Porter & Scaife 2023,
+arXiv:2305.11108), bit for bit.
 """
 
 from __future__ import annotations

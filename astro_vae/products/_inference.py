@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from astro_vae.kinds import to_network
 from astro_vae.model import TrainedModel
+from astro_vae.steps._training_data import label_index
 from astro_vae.vae import objectives
 
 BATCH = 256
@@ -79,6 +81,10 @@ class Inference:
             evidence = self._bound(x, self._label(0, len(x)), draws, self.prior)[:, None]
         return mean.cpu().numpy(), sd.cpu().numpy(), evidence.cpu().numpy()
 
+    def label_numbers(self, names: pd.Series) -> np.ndarray:
+        """Return the number of each name (N,), -1 where it is no label of the model; 0 where the model has none."""
+        return label_index(names.to_numpy(), self.labels) if self.labels else np.zeros(len(names), np.int64)
+
     def encode(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation of q(z | x, y), (B, K) each, for one label each (B,)."""
 
@@ -91,9 +97,11 @@ class Inference:
 
     def decode(self, z: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the mean images (B, *shape) of latents (B, K) under labels (B,)."""
-        return self._batched(
-            len(z), lambda rows: self.module.decode(self._latents(z[rows]), self._number(labels[rows])), self.module.shape
-        )
+
+        def images(rows: slice) -> Tensor:
+            return self.module.decode(self._latents(z[rows]), self._number(labels[rows]))
+
+        return self._batched(len(z), images, self.module.shape)
 
     def log_likelihood(self, images: np.ndarray, z: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return log p(x | z, y) with all constants, nat: (B,)."""
@@ -108,7 +116,7 @@ class Inference:
         ).astype(np.float64)
 
     def bound(self, images: np.ndarray, labels: np.ndarray, draws: int, prior: Any = None) -> np.ndarray:
-        """Return the importance-weighted bound on log p(x | y), nat: (B,); by default under N(0, I), as in training."""
+        """Return the importance-weighted bound on log p(x | y), nat: (B,); the prior is N(0, I) unless given."""
         return self._batched(
             len(images), lambda rows: self._bound(self._tensor(images[rows]), self._number(labels[rows]), draws, prior)
         )

@@ -13,10 +13,9 @@ from astro_vae import kinds
 from astro_vae.errors import UserError
 from astro_vae.model import TrainedModel
 from astro_vae.objects import Objects, open_objects
-from astro_vae.settings import ViewSettings
 from astro_vae.steps._examples import read_split
 
-BLOCK = 256  # objects in memory at a time, times the number of pixels of the stored cutout
+BLOCK = 256  # objects in memory at a time
 
 
 class Views:
@@ -42,7 +41,7 @@ class Views:
 
     def __init__(self, objects: Path, split: Path, model: TrainedModel) -> None:
         self.objects = open_objects(objects)
-        self.settings = ViewSettings(**model.contract["view"])
+        self.settings, self._shape = model.view, model.shape
         self.scaled = bool(self.objects.attributes["scaled"])
         _check(self.objects, model.contract)
         kind = kinds.kind(self.objects.attributes["kind"])
@@ -64,10 +63,7 @@ class Views:
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Return the views of the objects of a mask (N,), as they lie: uint8 (n, *shape)."""
         seen = [block.as_it_lies() for block in self.blocks(rows)]
-        return np.concatenate(seen) if seen else np.zeros((0, *self._shape()), np.uint8)
-
-    def _shape(self) -> tuple[int, ...]:
-        return tuple(self._view.view(self.objects.read("values", 0, 1), self.table[:1], self.settings, scaled=self.scaled).shape[1:])
+        return np.concatenate(seen) if seen else np.zeros((0, *self._shape), np.uint8)
 
 
 class Block:
@@ -107,8 +103,12 @@ class Block:
             yield self.turned(360 * k / n) if k else self.as_it_lies()
 
     def upright(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the views with the long axis upright and the brighter half above, and a mask of those that have an axis."""
-        angles = self.table["axis_angle_deg"].to_numpy(float) if "axis_angle_deg" in self.table else np.full(len(self.rows), np.nan)
+        """Return the views with the long axis upright and the brighter half above: uint8 (B, *shape).
+
+        The second array, bool (B,), tells which objects have an axis; the others are as they lie.
+        """
+        unknown = pd.Series(np.nan, index=self.table.index)
+        angles = self.table.get("axis_angle_deg", unknown).to_numpy(float)
         known = np.isfinite(angles)
         angles = np.where(known, -angles, 0.0)
         images = self.turned(angles)
@@ -121,12 +121,13 @@ class Block:
 
 
 def with_split(table: pd.DataFrame, split: Path) -> pd.DataFrame:
-    """Return the objects with part and group of the split; -1 for what the split does not know."""
+    """Return the objects with part and group of the split, or raise a `UserError` for one that it does not know."""
     parts = read_split(split)
-    groups = pd.read_csv(split, dtype={"object_id": str}, keep_default_na=False).set_index("object_id")["group"]
+    groups = pd.read_csv(split, dtype={"object_id": str}).set_index("object_id")["group"]
     unknown = ~table["object_id"].isin(parts.index)
     if unknown.any():
-        raise UserError(f"{split}: object '{table['object_id'][unknown].iloc[0]}' has no row; run the step 'split' again")
+        name = table["object_id"][unknown].iloc[0]
+        raise UserError(f"{split}: object '{name}' has no row; run the step 'split' again")
     return table.assign(part=table["object_id"].map(parts), group=table["object_id"].map(groups))
 
 

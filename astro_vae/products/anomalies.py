@@ -15,12 +15,11 @@ from astro_vae import model as models
 from astro_vae.columns import Column
 from astro_vae.files import atomic, step_lock, write_text
 from astro_vae.products._inference import Inference
-from astro_vae.products._views import Block, Views
+from astro_vae.products._views import Views
 from astro_vae.products.catalog import read_catalog, write_catalog
 from astro_vae.products.priors import Reference, load_prior
 from astro_vae.products.scores import SCORES, TRIVIAL, Seen, forests, percentile, trivial_scores
 from astro_vae.settings import ProductSettings
-from astro_vae.steps._training_data import label_index
 
 HIGH = 0.95  # percentile from which a score is worth a word
 EXTREME = 0.98
@@ -87,7 +86,7 @@ def _labels(catalog: pd.DataFrame, table: pd.DataFrame, inference: Inference) ->
     if not inference.labels:
         return np.zeros(len(table), np.int64)
     predicted = catalog.set_index("object_id")["label_predicted"]
-    return label_index(table["object_id"].map(predicted), inference.labels)
+    return inference.label_numbers(table["object_id"].map(predicted))
 
 
 def score(
@@ -134,7 +133,7 @@ def reasons(percentiles: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     words = []
     for i in range(len(table)):
         high = percentiles.iloc[i].sort_values(ascending=False)
-        parts = [f"{SCORES[n].words} ({_ordinal(p)} percentile)" for n, p in high.items() if p >= HIGH]
+        parts = [f"{SCORES[str(n)].words} ({_ordinal(p)} percentile)" for n, p in high.items() if p >= HIGH]
         if not parts:
             parts = [f"highest in {str(high.index[0]).replace('_', ' ')} ({_ordinal(high.iloc[0])} percentile)"]
         parts += _extremes(table.iloc[i], {name: values[i] for name, values in measured.items()})

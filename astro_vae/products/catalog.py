@@ -1,4 +1,4 @@
-"""Write one table as FITS, Parquet, VOTable or CSV, with units, descriptions and UCDs in each that has a place for them."""
+"""Write one table as FITS, Parquet, VOTable or CSV, with units, descriptions and UCDs where they have a place."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ POSITION_UCDS = ("pos.eq.ra", "pos.eq.dec")
 
 
 def write_catalog(
-    table: pd.DataFrame, columns: Mapping[str, Column], out: Path, *, formats: Sequence[str] = (".fits", ".parquet", ".vot"),
-    meta: Mapping[str, Any] | None = None,
+    table: pd.DataFrame, columns: Mapping[str, Column], out: Path, *,
+    formats: Sequence[str] = (".fits", ".parquet", ".vot"), meta: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a table in several formats beside each other, each whole or not at all.
 
@@ -86,7 +86,7 @@ def _unit(unit: str) -> units.UnitBase | None:
 
 
 def _write_fits(table: pd.DataFrame, columns: Mapping[str, Column], path: Path, meta: dict[str, Any]) -> None:
-    """Write a binary table; FITS has no standard place for descriptions and UCDs, so TCOMMn and TUCDn as TOPCAT reads."""
+    """Write a binary table; descriptions and UCDs go to TCOMMn and TUCDn, by custom, since the standard has none."""
     plain = as_astropy(table, columns, {})
     for name, values in _plain(table).items():
         if values.dtype.kind == "U":  # FITS is ASCII

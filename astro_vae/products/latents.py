@@ -20,7 +20,6 @@ from astro_vae.products.catalog import write_catalog
 from astro_vae.products.priors import load_prior
 from astro_vae.products.statistics import fit_temperature, tempered
 from astro_vae.settings import ProductSettings
-from astro_vae.steps._training_data import label_index
 
 SEED = 1  # of the draws; more draws, not another seed, make the probabilities surer
 HIDDEN = ("status", "row")
@@ -28,7 +27,7 @@ HIDDEN = ("status", "row")
 COLUMNS = {
     "part": Column("Part of the split: train, validation, test or dropped", ucd="meta.code"),
     "group": Column("Group of the split: objects of one piece of sky", ucd="meta.id"),
-    "label_used": Column("Label under which the latents are given: the object's own, or the predicted one", ucd="src.class"),
+    "label_used": Column("Label under which the latents are given: its own, or the predicted one", ucd="src.class"),
     "label_predicted": Column("Most probable label", ucd="src.class"),
 }
 
@@ -62,7 +61,7 @@ def encode(
     inference = Inference(trained, load_prior(prior)[0], seed=SEED)
     with step_lock(out.parent, "encode"):
         views = Views(objects, split, trained)
-        known = label_index(views.table["label"], inference.labels) if inference.labels else np.zeros(len(views), np.int64)
+        known = inference.label_numbers(views.table["label"])
         parts = []
         for block in views.blocks():
             started = time.perf_counter()
@@ -127,7 +126,9 @@ def catalog(
     for name, words in LATENTS.items():
         made |= {f"{name}_{k}": found[name][:, k] for k in range(found[name].shape[1])}
         columns |= {f"{name}_{k}": Column(words.format(k=k), ucd=_ucd(name)) for k in range(found[name].shape[1])}
-    return pd.concat([table, pd.DataFrame(made)], axis=1), columns, meta
+    theirs = {name: f"user_{name}" for name in table if name in made}
+    columns |= {new: views.objects.columns[old] for old, new in theirs.items()}
+    return pd.concat([table.rename(columns=theirs), pd.DataFrame(made)], axis=1), columns, meta
 
 
 def _ucd(name: str) -> str:
@@ -135,10 +136,10 @@ def _ucd(name: str) -> str:
 
 
 def _label_columns(labels: list[str]) -> dict[str, Column]:
-    raw = {f"p_{name}": Column(f"Probability of label {name} by Bayes' rule", ucd="stat.probability;src.class") for name in labels}
-    calibrated = {
-        f"p_{name}_calibrated": Column(
-            f"Probability of label {name}, the evidence tempered on validation", ucd="stat.probability;src.class"
-        ) for name in labels
-    }
-    return {**raw, **calibrated}
+    columns = {}
+    for name in labels:
+        columns[f"p_{name}"] = Column(f"Probability of label {name} by Bayes' rule", ucd="stat.probability")
+        columns[f"p_{name}_calibrated"] = Column(
+            f"Probability of label {name}, the evidence tempered on validation", ucd="stat.probability"
+        )
+    return columns

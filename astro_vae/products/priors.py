@@ -117,6 +117,7 @@ def _write(out: Path, prior: Prior, reference: Reference, settings: PriorSetting
     weights = {name: tensor.contiguous() for name, tensor in prior.state_dict().items()}
     for path, tensors in ((reference_path(out), latents), (out, weights)):
         with atomic(path) as partial:
+            partial.touch()  # the writer of safetensors alone would give the file to its owner only
             save_file(tensors, partial, metadata=about)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from astro_vae.products.statistics import (
     none_if_nan,
     recall_at,
     reliability,
-    tempered,
 )
 
 ELBO_DRAWS = 8
@@ -54,23 +54,19 @@ def redrawing(
     dict
         Mean squared errors per pixel (values 0 to 1) of the posterior-mean reconstruction; bounds on
         log p(x | y) in nats, negative, under N(0, I) and under the fitted prior; active units
-        (Burda et al. 2016, sec. 5.2). Figures with the true label are over the labelled objects.
+        (Burda et al. 2016, sec. 5.2). All are over the labelled objects; where there are none, what needs no
+        label is over all objects.
     """
     known = label >= 0
-    x = to_network(images)
+    used = known if known.any() else np.ones(len(label), bool)
+    x = to_network(images[used])
     under = _bounds(inference, images[known], label[known], groups[known], n) if known.any() else {}
     return {
         "mse": measure(squared_error(inference, images[known], label[known]), groups[known], n),
-        "mse_inferred_label": measure(_where(known, squared_error(inference, images, inferred)), _where(known, groups), n),
-        "mse_mean_image": measure(((_where(known, x) - mean_image) ** 2).reshape(-1, x[0].size).mean(axis=1),
-                                  _where(known, groups), n),
+        "mse_inferred_label": measure(squared_error(inference, images[used], inferred[used]), groups[used], n),
+        "mse_mean_image": measure(((x - mean_image) ** 2).reshape(len(x), -1).mean(axis=1), groups[used], n),
         **under,
     }
-
-
-def _where(known: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the values of the labelled objects; of all where none is labelled."""
-    return values[known] if known.any() else values
 
 
 def squared_error(inference: Inference, images: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -163,14 +159,19 @@ def finding(ranking: pd.DataFrame, ordinary: pd.Series, odd: pd.Series, n: int) 
         score, is_odd = values[used], odd.to_numpy()[used]
         if not 0 < is_odd.sum() < len(is_odd):
             continue
-        groups = ranking["group"].to_numpy()[used]
-        found[name] = {"auc": estimate(lambda rows, s=score, o=is_odd: auc(s[rows][~o[rows]], s[rows][o[rows]]), groups, n)}
-        for figure, fraction in FALSE_POSITIVES.items():
-            found[name][figure] = estimate(
-                lambda rows, s=score, o=is_odd, f=fraction: recall_at(s[rows][~o[rows]], s[rows][o[rows]], f), groups, n
-            )
+        found[name] = _curve(score, is_odd, ranking["group"].to_numpy()[used], n)
     found["random"] = {"auc": 0.5, **FALSE_POSITIVES}
     return found
+
+
+def _curve(score: np.ndarray, is_odd: np.ndarray, groups: np.ndarray, n: int) -> dict[str, Any]:
+    """Return area under the curve and recalls of one score, for objects of which some are odd: (N,) each."""
+
+    def of(figure: Callable[[np.ndarray, np.ndarray], float]) -> dict[str, Any]:
+        return estimate(lambda rows: figure(score[rows][~is_odd[rows]], score[rows][is_odd[rows]]), groups, n)
+
+    recalls = {name: of(partial(recall_at, false_positives=f)) for name, f in FALSE_POSITIVES.items()}
+    return {"auc": of(auc), **recalls}
 
 
 def recovered(ranking: pd.DataFrame, odd: pd.Series) -> dict[str, Any]:
@@ -219,5 +220,3 @@ def probabilities(catalog: pd.DataFrame, labels: Sequence[str]) -> dict[str, np.
         "calibrated": catalog[[f"p_{name}_calibrated" for name in labels]].to_numpy(float),
     }
 
-
-__all__ = ["agreement", "finding_all", "labelling", "probabilities", "redrawing", "squared_error", "tempered"]

@@ -56,7 +56,7 @@ def generate(settings: ProductSettings, *, model: Path, prior: Path, out: Path) 
         _write_fits(out.with_suffix(".fits"), images, table, attributes)
         _picture(out.with_suffix(".png"), images, table, attributes)
         write_tours(inference, reference, trained.contract, out.parent)
-    print(f"{out.name}: {settings.samples_per_label} samples of each of {', '.join(_names(inference)) or 'all objects'}")
+    print(f"{out.name}: {settings.samples_per_label} samples per label ({', '.join(inference.labels) or 'no labels'})")
 
 
 def draw(inference: Inference, n: int, seed: int) -> tuple[np.ndarray, pd.DataFrame]:
@@ -96,7 +96,7 @@ def _write_fits(path: Path, images: np.ndarray, table: pd.DataFrame, attributes:
     primary.header["SEED"] = (attributes["seed"], "of the samples")
     hdus = [primary]
     for number, name in enumerate(attributes["labels"] or [""]):
-        hdu = fits.ImageHDU(images[(table["label"] == name).to_numpy()], name=f"SAMPLES{number}" if not name else name)
+        hdu = fits.ImageHDU(images[(table["label"] == name).to_numpy()], name=name or f"SAMPLES{number}")
         hdu.header["LABEL"] = (name, "class that the samples were asked for")
         hdu.header["BUNIT"] = ("", "fraction of the brightness of each image's peak")
         hdu.header.update(_wcs(images.shape[1:], attributes["pixel_arcsec"]))

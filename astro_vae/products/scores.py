@@ -151,6 +151,6 @@ def percentile(scores: np.ndarray) -> np.ndarray:
 def forests(reference: Reference, seed: int = 0) -> dict[int, IsolationForest]:
     """Fit an isolation forest (Liu et al. 2008; 200 trees of 256 latents each) to the references of each label."""
     return {
-        int(label): IsolationForest(200, random_state=seed).fit(reference.z[reference.label == label])
+        int(label): IsolationForest(n_estimators=200, random_state=seed).fit(reference.z[reference.label == label])
         for label in np.unique(reference.label)
     }

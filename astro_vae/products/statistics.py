@@ -98,7 +98,7 @@ def log_loss(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Return the expected calibration error of the most probable label (Guo et al. 2017, eq. 3), in `BINS` equal bins."""
+    """Return the expected calibration error of the most probable label (Guo et al. 2017, eq. 3)."""
     bins = reliability(probabilities, truth)
     return float(sum(b["n"] * abs(b["accuracy"] - b["confidence"]) for b in bins) / max(len(truth), 1))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ PAIRS = 3  # of labels that are joined by an interpolation, at most
 
 
 def traversal(inference: Inference, reference: Reference, label: int, latent: int, steps: int = STEPS) -> np.ndarray:
-    """Return mean images (steps, *shape) as one latent goes from low to high, the others of a typical object of the label."""
+    """Return mean images (steps, *shape) as one latent goes from low to high, the others those of a typical object."""
     of_label = reference.z[reference.label == label]
     z = np.repeat(typical(reference, label)[None], steps, axis=0)
     z[:, latent] = of_label[:, latent].mean() + np.linspace(-WIDEST, WIDEST, steps) * of_label[:, latent].std()
@@ -48,37 +48,51 @@ def between_objects(
 
 
 def typical(reference: Reference, label: int) -> np.ndarray:
-    """Return the latents (K,) of the reference that is nearest to the mean of its label.
+    """Return the latents (K,) of the reference at the median distance from the mean of its label.
 
-    The mean itself is no object: it lies where no turn of any source does.
+    The mean itself is no object, and what lies nearest to it is the smallest and faintest.
     """
     z = reference.z[reference.label == label]
-    return z[np.argmin(((z - z.mean(axis=0)) ** 2).sum(axis=1))]
+    distance = ((z - z.mean(axis=0)) ** 2).sum(axis=1)
+    return z[np.argsort(distance, kind="stable")[len(z) // 2]]
 
 
-def active_latents(reference: Reference, n: int = LATENTS) -> np.ndarray:
-    """Return the latents that vary most over real objects, the first the most."""
-    return np.argsort(-reference.z.var(axis=0))[:n]
+def strongest_latents(inference: Inference, reference: Reference, label: int, n: int = LATENTS) -> np.ndarray:
+    """Return the latents whose change by a standard deviation of real objects changes the image most."""
+    start = typical(reference, label)
+    steps = np.diag(reference.z[reference.label == label].std(axis=0))
+    z = np.concatenate([start - steps, start + steps])
+    low, high = np.split(inference.decode(z, np.full(len(z), label)), 2)
+    return np.argsort(-((high - low) ** 2).reshape(len(steps), -1).mean(axis=1), kind="stable")[:n]
 
 
 def write_tours(inference: Inference, reference: Reference, contract: Mapping[str, Any], folder: Path) -> None:
-    """Write traversals.png (one picture per label beside it) and, where there are two labels, interpolations.png."""
+    """Write traversals.png (one picture per label) and, where there are two labels, interpolations.png."""
     draw = kinds.kind(str(contract["kind"])).draw.grid
     names = inference.labels or ["all objects"]
-    latents = active_latents(reference)
     for label, name in enumerate(names):
+        latents = strongest_latents(inference, reference, label)
         tours = np.concatenate([traversal(inference, reference, label, k) for k in latents])
         path = folder / ("traversals.png" if label == 0 else f"traversals_{label}.png")
         draw(path, np.clip(tours, 0, 1), columns=STEPS, row_labels=[f"latent {k}" for k in latents],
-             suptitle=f"{name}: each latent from -{WIDEST:g} to +{WIDEST:g} standard deviations of real objects")
+             titles=[f"{step:+.1f} sd" for step in np.linspace(-WIDEST, WIDEST, STEPS)],
+             suptitle=f"{name}: one latent at a time, by standard deviations of real objects")
     pairs = list(combinations(range(len(names)), 2))[:PAIRS]
-    if not pairs:
-        return
+    if pairs:
+        _interpolations(inference, reference, pairs, folder / "interpolations.png", draw)
+
+
+def _interpolations(
+    inference: Inference, reference: Reference, pairs: Sequence[tuple[int, int]], path: Path, draw: Callable[..., None]
+) -> None:
+    """Draw the way between typical objects of each pair of labels, decoded under either where the model cares."""
     rows, words = [], []
     for one, other in pairs:
+        names = inference.labels[one], inference.labels[other]
         ends = typical(reference, one), typical(reference, other)
-        for label in (one, other):
+        for label, name in zip((one, other)[: 2 if inference.module.conditional else 1], names, strict=False):
             rows.append(interpolation(inference, *ends, label))
-            words.append(f"as {names[label]}")
-    draw(folder / "interpolations.png", np.clip(np.concatenate(rows), 0, 1), columns=STEPS, row_labels=words,
-         suptitle="; ".join(f"from {names[a]} to {names[b]}" for a, b in pairs) + ": typical objects, decoded as either")
+            words.append(f"decoded as {name}" if inference.module.conditional else f"{names[0]} to {names[1]}")
+    draw(path, np.clip(np.concatenate(rows), 0, 1), columns=STEPS, row_labels=words,
+         suptitle="From typical objects of one label to those of another: "
+         + "; ".join(f"{inference.labels[a]} to {inference.labels[b]}" for a, b in pairs))

@@ -39,7 +39,7 @@ def _one(model: ModelResults) -> dict[str, Any]:
     return {
         "name": model.name, "words": kind_words(model), "facts": facts(model), "charts": _charts(model),
         "metrics": rows, "metrics_head": head, "pictures": _pictures(model),
-        "more": [(words(name), measured(m.value, m.error)) for name, m in measures.items() if name not in shown],
+        "more": [(words(name), _cell(m)) for name, m in measures.items() if name not in shown],
     }
 
 
@@ -65,7 +65,11 @@ def by_part(measures: dict[str, Measure]) -> tuple[list[list[Any]], list[str]]:
 
 
 def _cell(measure: Measure | None) -> Markup:
-    return measured(measure.value, measure.error) if measure else number(None)
+    if measure is None:
+        return number(None)
+    if np.isnan(measure.error) and measure.value == round(measure.value):
+        return number(round(measure.value))
+    return measured(measure.value, measure.error)
 
 
 def _median(measure: Measure | None) -> Markup:

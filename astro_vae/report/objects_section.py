@@ -39,11 +39,12 @@ def colour(name: str, names: Iterable[str]) -> int:
 
 
 def by_label(table: pd.DataFrame, x: str, y: str | None = None, *, fewest: int = 1) -> list[Series]:
-    """Return the columns of a table as a series per label; the unlabelled come first, so that they lie below."""
+    """Return the columns of a table as a series per label; the unlabelled lie below, the rarest label above."""
     groups = label_groups(table)
+    order = sorted(groups, key=lambda name: name != UNLABELLED)
     return [
-        Series(name, rows[x].to_numpy(float), rows[y or x].to_numpy(float), colour(name, groups))
-        for name, rows in reversed(groups.items()) if len(rows) >= fewest
+        Series(name, groups[name][x].to_numpy(float), groups[name][y or x].to_numpy(float), colour(name, groups))
+        for name in order if len(groups[name]) >= fewest
     ]
 
 

@@ -138,7 +138,7 @@ def facts(model: ModelResults) -> list[tuple[str, Any]]:
         ("Labels", ", ".join(contract.get("labels") or [])),
         ("Likelihood", str(settings.get("likelihood") or "").replace("_", " ")),
         ("Network", network.get("name")),
-        ("Parameters", number(model.metrics["parameters"]) if "parameters" in model.metrics else None),
+        ("Parameters", number(model.metrics["parameters"]) if network and "parameters" in model.metrics else None),
         ("Examples seen", number(trained["examples"]) if "examples" in trained else None),
         ("Best after", number(trained["best_at"]) if train and "best_at" in trained else None),
         ("Learning rate", number(train["learning_rate"]) if "learning_rate" in train else None),

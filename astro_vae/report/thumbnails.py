@@ -84,8 +84,8 @@ def _picture(png: bytes) -> Image.Image:
 
 def _sheet(pictures: list[Image.Image]) -> bytes:
     """Lay pictures out row by row on one PNG with a palette of 256 colours."""
-    # Every sheet is whole, so that one rule of the style holds for all of them; black costs nothing.
-    sheet = Image.new("RGB", (COLUMNS * CELL, ROWS * CELL))
+    # Every sheet has all columns, so that one rule of the style holds for all of them; black costs nothing.
+    sheet = Image.new("RGB", (COLUMNS * CELL, -(-len(pictures) // COLUMNS) * CELL))
     for n, picture in enumerate(pictures):
         sheet.paste(picture, (n % COLUMNS * CELL, n // COLUMNS * CELL))
     return _png(sheet.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from astro_vae.surveys.candidate import Candidate
 
 BLOCK = 64
+PEEK = 15
 SOFTWARE = ("astro_vae", "astropy", "h5py", "numpy", "photutils", "scipy")
 
 
@@ -46,17 +47,17 @@ def prepare(source: SourceSettings, settings: PrepareSettings, *, folder: Path, 
         If no candidate can be used.
     """
     survey = surveys.survey(source.survey)
-    first, candidates = _peek(survey.candidates(source, folder, _read_manifest(manifest)))
+    (scaled, unit), candidates = _peek(survey.candidates(source, folder, _read_manifest(manifest)))
     kind = kinds.kind(survey.KIND)
-    intake = Intake(kind, settings, scaled=first.scaled, unit=first.unit)
+    intake = Intake(kind, settings, scaled=scaled, unit=unit)
     with step_lock(out.parent, "prepare"), atomic(out) as partial:
-        with Writer(partial, kind.cut.stored_shape(settings), "uint8" if first.scaled else "float32") as writer:
+        with Writer(partial, kind.cut.stored_shape(settings), "uint8" if scaled else "float32") as writer:
             for values in _blocks(intake.take(candidate) for candidate in candidates):
                 writer.append(values)
             table = intake.table()
             writer.table(table, intake.columns(survey.COLUMNS))
             writer.attributes = {
-                "kind": survey.KIND, "survey": source.survey, "unit": first.unit, "scaled": first.scaled,
+                "kind": survey.KIND, "survey": source.survey, "unit": unit, "scaled": scaled,
                 "labels": sorted(set(table["label"][table["row"] >= 0]) - {""}),
                 "settings": {"source": source.model_dump(mode="json"), "prepare": settings.model_dump(mode="json")},
                 "inputs": {"manifest": checksum(manifest)},
@@ -87,16 +88,20 @@ def _read_manifest(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: not a manifest ({error}); run the step 'download' again") from None
 
 
-def _peek(candidates: Iterable[Candidate]) -> tuple[Candidate, Iterator[Candidate]]:
-    """Return the first candidate that was read (the first of all if none was), and all from the start."""
+def _peek(candidates: Iterable[Candidate]) -> tuple[tuple[bool, str], Iterator[Candidate]]:
+    """Return what most of the first readable candidates are, (scaled, unit), and all candidates from the start."""
     iterator, seen = iter(candidates), []
+    counts: Counter[tuple[bool, str]] = Counter()
     for candidate in iterator:
         seen.append(candidate)
-        if candidate.values is not None:
-            return candidate, chain(seen, iterator)
+        if candidate.values is not None and not candidate.reason:
+            counts[candidate.scaled, candidate.unit] += 1
+        if counts.total() == PEEK:
+            break
     if not seen:
         raise UserError("the survey has no candidates; see its manifest and the settings of `source`")
-    return seen[0], iter(seen)
+    most = counts.most_common(1)
+    return (most[0][0] if most else (False, "")), chain(seen, iterator)
 
 
 def _blocks(values: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import tarfile
 from collections.abc import Iterator
@@ -27,7 +28,8 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch of images needs")
-        return getattr(np if module == "numpy" else np._core.multiarray, name)
+        home = "numpy" if module == "numpy" else "numpy._core.multiarray"
+        return getattr(importlib.import_module(home), name)
 
 
 def load_batch(file: IO[bytes]) -> Any:
@@ -59,10 +61,11 @@ def read_batches(path: Path) -> Iterator[tuple[str, int, str, np.ndarray]]:
     try:
         with tarfile.open(path) as archive:
             members = {PurePosixPath(m.name).name: m for m in archive if m.isfile()}
-            for name in sorted(n for n in members if n.startswith("data_batch_")) + ["test_batch"]:
+            for name in [*sorted(n for n in members if n.startswith("data_batch_")), "test_batch"]:
                 yield from _images(archive, members[name], name, path)
     except (OSError, EOFError, tarfile.TarError, KeyError) as error:
-        raise UserError(f"{path}: not the archive of batches, or damaged ({error!r}); remove it and download again") from None
+        msg = f"{path}: not the archive of batches, or damaged ({error!r}); remove it and download again"
+        raise UserError(msg) from None
 
 
 def _images(
@@ -75,7 +78,8 @@ def _images(
     try:
         batch = load_batch(stream)
         pairs = list(zip(batch["filenames"], batch["data"], strict=True))
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError, IndexError,
+            MemoryError) as error:
         raise UserError(f"{path}: {member.name} is not read: {error}; it is no batch of images") from None
     for row, (file_name, image) in enumerate(pairs):
         yield name, row, str(file_name), np.asarray(image)

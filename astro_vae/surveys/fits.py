@@ -70,7 +70,7 @@ def _first_image(path: Path) -> tuple[np.ndarray, Any]:
                     values = np.squeeze(unit.data)  # radio images often have axes of frequency and polarisation
                     if values.ndim == 2:
                         return values.astype(np.float32), unit.header
-    except (OSError, TypeError, ValueError, EOFError) as error:
+    except Exception as error:  # damage shows in many ways: OSError, TypeError, ValueError, EOFError, zlib.error, …
         raise UnreadableImageError(_damage(path, error)) from None
     raise UnreadableImageError("no two-dimensional image in the FITS file")
 

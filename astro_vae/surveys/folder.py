@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,13 +31,14 @@ class Source(SourceSettings):
     labels: str = setting(
         "",
         "CSV table with a column `file` (name, with or without ending, or path below the folder) or `object_id`, a "
-        "column `label` (empty: unknown), and columns of your own, which all products keep. Empty: no labels.",
+        "column `label` (empty: unknown), `ra` and `dec` (deg) where the files have no position, and columns of your "
+        "own, which all products keep. Empty: no labels.",
     )
     pixel_arcsec: float | None = setting(
         None, "Side of a pixel, where the files do not say it or say it wrong.", unit="arcsec", gt=0
     )
     beam: tuple[float, float, float] | None = setting(
-        None, "Major and minor axis (FWHM, arcsec) and position angle (deg) of the beam, where the files do not say it.",
+        None, "Beam where the files do not say it: major and minor axis (FWHM, arcsec), position angle (deg).",
     )
     unit: str | None = setting(None, "Unit of the values of FITS files without a BUNIT, such as Jy/beam.")
 
@@ -60,7 +62,7 @@ def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.
          "checksum": f"sha256:{checksum(p)}", "status": "ok", "reason": ""}
         for p in files
     ]
-    unmatched = sorted(set(labels) - {key for row in rows for key in _keys(row["path"])})
+    unmatched = sorted(set(labels) - {key for row in rows for key in _keys(str(row["path"]))})
     rows += [
         {"address": (top / name).resolve().as_uri(), "path": name, "bytes": 0, "checksum": "", "status": "missing",
          "reason": f"named in {source.labels}, but not in the folder"} for name in unmatched
@@ -71,16 +73,29 @@ def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.
 def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
     """Yield the images in the order of their names; files that are no images say why."""
     top, labels = Path(source.path).expanduser(), _labels(source)
-    for file in manifest.itertuples():
-        own = next((labels[key] for key in _keys(file.path) if key in labels), {})
-        known = Candidate(_object_id(file.path), None, label=own.get("label", ""),
-                          extra={name: value for name, value in own.items() if name != "label"})
-        if file.status != "ok":
-            yield replace(known, reason=f"{file.status}: {file.reason}")
-        elif not (top / file.path).is_file():
+    names = Counter(_object_id(path) for path in manifest["path"])
+    for file in manifest.to_dict("records"):
+        path = file["path"]
+        own = next((labels[key] for key in _keys(path) if key in labels), {})
+        extra = {name: value for name, value in own.items() if name != "label"}
+        name = _object_id(path) if names[_object_id(path)] == 1 else path
+        known = Candidate(name, None, label=own.get("label", ""), extra=extra)
+        if file["status"] != "ok":
+            yield replace(known, reason=f"{file['status']}: {file['reason']}")
+        elif not (top / path).is_file():
             yield replace(known, reason="missing: the file has gone since the folder was listed")
         else:
-            yield _read(source, top / file.path, known)
+            yield _placed(_read(source, top / path, known))
+
+
+def _placed(known: Candidate) -> Candidate:
+    """Take the position from the table's columns `ra` and `dec` (deg) where the file says none."""
+    ra, dec = known.extra.get("ra"), known.extra.get("dec")
+    numbers = isinstance(ra, (int, float)) and isinstance(dec, (int, float))
+    if not numbers or not math.isnan(known.ra):
+        return known
+    rest = {name: value for name, value in known.extra.items() if name not in ("ra", "dec")}
+    return replace(known, ra=float(ra), dec=float(dec), extra=rest)  # type: ignore[arg-type]
 
 
 def _object_id(path: str) -> str:
@@ -116,7 +131,12 @@ def _labels(source: Source) -> dict[str, dict[str, Any]]:
     if table[key].duplicated().any():
         raise UserError(f"{path}: '{table[key][table[key].duplicated()].iloc[0]}' has two rows; keep one of them")
     table["label"] = table["label"].fillna("").str.strip()
-    return {row.pop(key): row for row in table.to_dict("records")}
+    table.columns = [str(name).strip().replace("/", "_") for name in table.columns]  # "/" would nest a column
+    return {str(row[key]): _without(row, NAME_COLUMNS) for row in table.to_dict("records")}
+
+
+def _without(row: Mapping[Any, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items() if name not in names}
 
 
 def _read(source: Source, path: Path, known: Candidate) -> Candidate:

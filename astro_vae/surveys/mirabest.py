@@ -1,7 +1,7 @@
 """MiraBest: 1256 radio galaxies of the FIRST survey with Fanaroff-Riley classes (Porter & Scaife 2023).
 
 Either the published batches (8-bit images, the published split), or the FIRST cutouts that they were made
-of, as FITS files in Jy/beam. A name says it all: `CCC_RRR.RRR(+|-)DD.DDD_Z.ZZZZ_SSSS.SS` is the class code,
+of, as FITS files in Jy/beam. A name says it all: `CCC_RRR.RRR(+|-)DDD.DDD_Z.ZZZZ_SSSS.SS` is the class code,
 right ascension and declination (deg), redshift, and largest angular size (arcsec).
 """
 
@@ -41,16 +41,19 @@ CATALOGUE, CATALOGUE_SIZE, CATALOGUE_MD5 = "mirabestdata.txt", 75_614, "ec9124ff
 FITS_SIZE = 377_280
 PIXEL_ARCSEC = 1.8
 MAX_LAS_ARCSEC = 270.0  # larger sources do not fit into the cutouts, and were never published
-NAME = re.compile(r"(?P<code>\d{3})_(?P<ra>\d{3}\.\d{3})(?P<dec>[+-]\d{2}\.\d{3})_(?P<z>\d\.\d{4})_(?P<las>\d{4}\.\d{2})")
+NAME = re.compile(
+    r"(?P<code>\d{3})_(?P<ra>\d{3}\.\d{3})(?P<dec>[+-]\d{3}\.\d{3})_(?P<z>\d\.\d{4})_(?P<las>\d{4}\.\d{2})"
+)
 
 NOT_SHOWN = "faulty: the published image is noise and does not show the source (its FIRST cutout does)"
 FAULTY_IMAGES = {
     "200_147.709-000.888_0.2715_0030.00": NOT_SHOWN,
     "300_147.428-000.840_0.0810_0043.06": NOT_SHOWN,
 }
-DUPLICATES = {
+FAULTY_OBJECTS = {
     "100_169.641+031.255_0.2181_0081.13":
-        "duplicate: the same source as 102_169.640+031.253_0.2178_0081.13, 8 arcsec away, under another class",
+        "duplicate: the same source as 102_169.640+031.253_0.2198_0060.00, 8 arcsec away, under another class",
+    "100_209.593+018.300_0.1616_0048.72": "faulty: its cutout is centred 90 arcsec north of the source",
 }
 
 COLUMNS = {
@@ -62,7 +65,7 @@ COLUMNS = {
     "sdss_plate": Column("Plate of the SDSS spectrum of the host galaxy", ucd="instr.plate"),
     "sdss_mjd": Column("Modified Julian date of the SDSS spectrum", "d", "time.epoch;obs"),
     "sdss_fiber": Column("Fiber of the SDSS spectrum", ucd="meta.id"),
-    "log_power": Column("Logarithm of the radio power at 1.4 GHz (W/Hz) as the catalogue gives it", ucd="phys.luminosity"),
+    "log_power": Column("Logarithm of the power at 1.4 GHz (W/Hz), of the catalogue", ucd="phys.luminosity"),
 }
 
 
@@ -157,9 +160,9 @@ def _from_batches(source: Source, folder: Path, manifest: pd.DataFrame) -> Itera
 
     for batch, row, name, image in read_batches(folder / BATCHES):
         known = _candidate(source, Path(name).name.removesuffix(".png"))
-        if not source.wants(known.extra["code"]):
+        if known.extra and not source.wants(known.extra["code"]):
             continue
-        reason = FAULTY_IMAGES.get(known.object_id) or DUPLICATES.get(known.object_id, "")
+        reason = known.reason or FAULTY_IMAGES.get(known.object_id) or _fault(known)
         yield replace(
             known, values=image, reason=reason, unit="", scaled=True, north_deg=0.0, pixel_arcsec=PIXEL_ARCSEC,
             part="test" if batch == "test_batch" else "train", extra=known.extra | {"batch": batch, "batch_row": row},
@@ -170,30 +173,35 @@ def _from_fits(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator
     from astro_vae.surveys.fits import UnreadableImageError, read_fits_image
 
     catalogue, known_files = catalogue_rows(folder / CATALOGUE), _known_files()
-    for file in manifest.itertuples():
-        if not file.path.endswith(".fits"):
+    for file in manifest.to_dict("records"):
+        if not file["path"].endswith(".fits"):
             continue
-        known = _candidate(source, Path(file.path).stem)
+        known = _candidate(source, Path(file["path"]).stem)
         known = replace(known, part=known_files[known.object_id][1], extra=known.extra | catalogue[known.object_id])
-        if file.status != "ok":
-            yield replace(known, reason=f"{file.status}: {file.reason}")
+        if file["status"] != "ok":
+            yield replace(known, reason=f"{file['status']}: {file['reason']}")
             continue
         try:
-            image = read_fits_image(folder / file.path)
+            image = read_fits_image(folder / file["path"])
         except UnreadableImageError as error:
             yield replace(known, reason=str(error))
             continue
         yield replace(
-            known, values=image.values, reason=DUPLICATES.get(known.object_id, ""), unit=image.unit, ra=image.ra,
+            known, values=image.values, reason=_fault(known), unit=image.unit, ra=image.ra,
             dec=image.dec, pixel_arcsec=image.pixel_arcsec, beam=image.beam, north_deg=image.north_deg,
         )
+
+
+def _fault(known: Candidate) -> str:
+    return FAULTY_OBJECTS.get(known.object_id, "")
 
 
 def _candidate(source: Source, name: str) -> Candidate:
     """Return what the name of an object says."""
     fields = NAME.fullmatch(name)
     if fields is None:
-        return Candidate(name, None, reason="faulty: its name is not one of MiraBest's", extra={"code": 0})
+        return Candidate(name, None, reason="faulty: its name is not one of MiraBest's")
     code = int(fields["code"])
     extra = {"code": code, "redshift": float(fields["z"]), "las_catalog_arcsec": float(fields["las"])}
-    return Candidate(name, None, ra=float(fields["ra"]), dec=float(fields["dec"]), label=source.label(code), extra=extra)
+    ra, dec = float(fields["ra"]), float(fields["dec"])
+    return Candidate(name, None, ra=ra, dec=dec, label=source.label(code), extra=extra)

@@ -77,7 +77,8 @@ class Gaussian(Likelihood):
 
     def _terms(self, x: Tensor, parameters: Tensor, weight: Tensor | None) -> Tensor:
         variance = self.variance if weight is None else self.variance + 1 / weight
-        return -0.5 * ((x - parameters) ** 2 / variance + torch.log(variance) + LOG_2PI)
+        constant = 0.5 * (torch.log(variance) + LOG_2PI)
+        return (x - parameters) ** 2 * (-0.5 / variance) - constant
 
 
 class Bernoulli(Likelihood):

@@ -123,8 +123,8 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
         self.second = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for parameter in self.second.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, h: Tensor) -> Tensor:
         return h + self.second(functional.silu(self.first(functional.silu(h))))

@@ -145,7 +145,7 @@ def importance_weighted_bound(
 
 def label_log_evidence(
     model: LatentModel, x: Tensor, n_draws: int, generator: torch.Generator, prior: Prior | None = None, *,
-    weight: Tensor | None = None,
+    weight: Tensor | None = None, power: float = 1.0,
 ) -> Tensor:
     """Return the importance-weighted bound on log p(x | y) for every label y: (B, C), float64.
 
@@ -154,15 +154,19 @@ def label_log_evidence(
 
     Parameters
     ----------
+    power : float
+        Exponent of p(x | z, y). Below 1 the data count less against the prior of the latents, as they should where
+        errors of the decoder are shared by many pixels, which the likelihood takes for independent. For a Gaussian
+        it is the square of sigma over a larger one. Other values than 1 give no bound, but may give better labels.
     model, x, n_draws, generator, prior, weight
         As in `importance_weighted_bound`.
     """
     eps = _draws(model, x, n_draws, generator)
     labels = [torch.full((len(x),), y, device=x.device) for y in range(model.n_labels)]
     if not model.conditional:  # only the prior knows the label, so one pass serves all
-        return _log_mean(_log_weights(model, x, None, eps, labels, prior=prior, weight=weight))
-    columns = [_log_mean(_log_weights(model, x, y, eps, [y], prior=prior, weight=weight)) for y in labels]
-    return torch.cat(columns, dim=1)
+        return _log_mean(_log_weights(model, x, None, eps, labels, prior=prior, weight=weight, power=power))
+    columns = [_log_weights(model, x, y, eps, [y], prior=prior, weight=weight, power=power) for y in labels]
+    return _log_mean(torch.cat(columns, dim=2))
 
 
 def _terms(
@@ -207,14 +211,14 @@ def _draws(model: LatentModel, x: Tensor, n_draws: int, generator: torch.Generat
 
 def _log_weights(
     model: LatentModel, x: Tensor, label: Tensor | None, eps: Tensor, prior_labels: Sequence[Tensor | None],
-    *, prior: Prior | None, weight: Tensor | None,
+    *, prior: Prior | None, weight: Tensor | None, power: float = 1.0,
 ) -> Tensor:
     """Return log importance weights under the prior of each of `prior_labels`: (S, B, len(prior_labels)), float64."""
     posterior, prior = model.encode(x, label), prior or StandardNormal(model.n_latents)
     draws = []
     for noise in eps:
         z = posterior.sample(noise)
-        ratio = model.log_likelihood(x, z, label, weight).double() - posterior.log_prob(z).double()
+        ratio = power * model.log_likelihood(x, z, label, weight).double() - posterior.log_prob(z).double()
         log_priors = [prior.log_prob(z, y) for y in prior_labels]
         draws.append(ratio[:, None] + torch.stack(log_priors, dim=1).double())
     return torch.stack(draws)

@@ -95,7 +95,7 @@ class LabelMixture(Prior):
     @classmethod
     def fit(
         cls, z: np.ndarray, label: np.ndarray, n_components: int, *, frequencies: np.ndarray, seed: int,
-        regularisation: float = 1e-4,
+        regularisation: float = 1e-3,
     ) -> LabelMixture:
         """Fit a mixture to the latents of each label by expectation maximisation.
 
@@ -142,16 +142,15 @@ class LabelMixture(Prior):
         return torch.logsumexp(constants[:, None] - 0.5 * (whitened**2).sum(dim=1), dim=0)
 
     def sample(self, n: int, label: int | None, generator: torch.Generator) -> Tensor:
-        log_weights = self.log_weights.cpu()  # (C, M)
         if label is None or label == ANY_LABEL:
-            weights = torch.exp(log_weights + self.log_frequencies.cpu()[:, None]).flatten()
+            labels, log_weights = slice(None), self.log_weights + self.log_frequencies[:, None]
         else:
-            weights = torch.exp(log_weights[label])
+            labels, log_weights = slice(label, label + 1), self.log_weights
+        weights = torch.exp(log_weights[labels]).flatten().cpu()
         chosen = torch.multinomial(weights, n, replacement=True, generator=generator)
-        rows = slice(None) if weights.numel() == log_weights.numel() else label
-        means, cholesky = self.means[rows].cpu().flatten(0, -2), self.cholesky[rows].cpu().flatten(0, -3)
-        eps = torch.randn(n, means.shape[-1], generator=generator)
-        return means[chosen] + (cholesky[chosen] @ eps[:, :, None])[:, :, 0]
+        means, cholesky = self.means[labels].flatten(0, 1).cpu(), self.cholesky[labels].flatten(0, 1).cpu()
+        eps = torch.randn(n, means.shape[1], 1, generator=generator)
+        return means[chosen] + (cholesky[chosen] @ eps)[:, :, 0]
 
 
 def _fit(
@@ -160,13 +159,17 @@ def _fit(
     """Return log-weights (M,), means (M, K) and Cholesky factors (M, K, K) of the latents of one label."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     chosen = z[of_label].astype(np.float64)
     if len(chosen) < 2:
         raise ValueError(f"a mixture needs at least two latents of every label, and one label has {len(chosen)}")
     used = max(1, min(n_components, len(chosen) // (2 * z.shape[1])))
-    mixture = GaussianMixture(used, reg_covar=regularisation, max_iter=100, random_state=seed)
-    with warnings.catch_warnings():
+    mixture = GaussianMixture(
+        used, reg_covar=regularisation, max_iter=60, init_params="k-means++", random_state=seed
+    )
+    # Its many small matrices are several times slower, and no longer the same to the last digit, on many threads.
+    with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the density does not need the last digits
         mixture.fit(chosen)
     log_weights = torch.full((n_components,), -math.inf)

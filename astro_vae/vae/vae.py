@@ -70,7 +70,7 @@ class Vae(nn.Module):
 
 def build_vae(
     shape: Sequence[int], n_latents: int, n_labels: int = 0, *, conditional: bool = False,
-    network: str = "convolutional", likelihood: str = "gaussian", channels: Sequence[int] = (24, 48, 96, 96),
+    network: str = "convolutional", likelihood: str = "gaussian", channels: Sequence[int] = (32, 64, 128),
     hidden: Sequence[int] = (256,), dropout: float = 0.0,
 ) -> Vae:
     """Build an untrained model from the names of its network and likelihood; weights come from torch's global seed."""

@@ -95,6 +95,13 @@ def test_maps_of_no_transform_are_the_crop() -> None:
     np.testing.assert_array_equal(matrices(still(), 21, 12)[0], [[1, 0, 4], [0, 1, 4]])
 
 
+def test_maps_of_quarter_turns_are_whole_numbers() -> None:
+    maps = matrices(still(3, angle_deg=[90.0, 180.0, 270.0]), 21, 21)
+    np.testing.assert_array_equal(
+        maps, [[[0, 1, 0], [-1, 0, 20]], [[-1, 0, 20], [0, -1, 20]], [[0, -1, 20], [1, 0, 0]]]
+    )
+
+
 def test_draws_stay_in_their_ranges_and_fill_them() -> None:
     settings = AugmentSettings(rotate_deg=180, shift_px=2, size_scale=0.1, flux_scale=0.3, noise_sigma=0.5)
     drawn = draw_transforms(np.arange(20_000), settings, seed=1)

@@ -148,24 +148,28 @@ def test_neighbours_do_not_belong_to_the_source() -> None:
     assert measured(source + neighbour / 100)["warning"] == ""
 
 
+def blobs(**brightness: float) -> np.ndarray:
+    """Draw squares of 3 x 3 pixels, named by their first row, with their middles in the middle column."""
+    image = np.zeros((151, 151))
+    for row, value in brightness.items():
+        image[int(row[1:]) : int(row[1:]) + 3, 74:77] = value
+    return image
+
+
 def test_near_islands_belong_together_and_far_ones_only_as_lobes() -> None:
-    def blobs(*rows: int) -> np.ndarray:
-        image = np.zeros((151, 151))
-        for row in rows:
-            image[row : row + 3, 74:77] = 1
-        return image
-
-    near, far = 74 + 3 + int(LINK_PX) - 1, 74 + 40
-    assert find_source(blobs(74, near), 0.5, 0.5).pixels.sum() == 18
-    assert find_source(blobs(74, far), 0.5, 0.5).pixels.sum() == 9
-    assert find_source(blobs(74, far, 74 - 35), 0.5, 0.5).pixels.sum() == 27
+    near = {f"r{74 + 3 + int(LINK_PX) - 1}": 1}
+    assert find_source(blobs(r74=1, **near), 0.5, 0.5).pixels.sum() == 18
+    assert find_source(blobs(r74=1, r114=1), 0.5, 0.5).pixels.sum() == 9
+    assert find_source(blobs(r74=1, r114=1, r39=1), 0.5, 0.5).pixels.sum() == 27
+    assert find_source(blobs(r74=1, r114=1, r39=0.1), 0.05, 0.05).pixels.sum() == 9  # unlike each other
+    assert find_source(blobs(r74=1, r114=0.04, r39=0.04), 0.03, 0.03).pixels.sum() == 9  # too faint for lobes
 
 
-def test_sidelobes_of_a_bright_source_are_not_its_lobes() -> None:
+def test_sidelobes_of_a_bright_source_do_not_belong_to_it() -> None:
     core = gaussian(peak=1.0, major=1.3, minor=1.3)
-    rings = gaussian(peak=1.5e-3, major=1.3, minor=1.3, offset=(30, 0))
-    rings += gaussian(peak=1.5e-3, major=1.3, minor=1.3, offset=(-30, 0))
-    assert measured(core + rings)["las_arcsec"] == pytest.approx(measured(core)["las_arcsec"])
+    near = gaussian(peak=1.5e-3, major=1.3, minor=1.3, offset=(14, 0))
+    assert measured(core + near)["las_arcsec"] == pytest.approx(measured(core)["las_arcsec"])
+    assert measured(core + 10 * near)["las_arcsec"] > measured(core)["las_arcsec"] + 14
 
 
 def test_sources_off_the_centre_or_cut_off_are_marked() -> None:

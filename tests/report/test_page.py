@@ -80,6 +80,7 @@ def test_summary_comes_first_with_its_figures(page: str) -> None:
     assert positions == sorted(positions)
     assert "(5.20 \u00b1 0.30)\u202f\u00d7\u202f10<sup>\u22124</sup>" in page
     assert "4.2 times better than the mean image" in page
+    assert '<td>active units</td><td class="n">6</td>' in page
     assert "of 4 lie among the first 4 ranks" in page
     assert "Planted: the ranking reaches an area under the curve of 0.800, the best score that needs no model" in page
 

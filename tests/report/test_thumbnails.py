@@ -37,7 +37,8 @@ def test_each_object_is_shown_at_its_place(results: Callable[..., Path], monkeyp
     seen = view(objects.read("values", 7, 8), table, VIEW, scaled=False)[0]
     thumbnail = Image.open(io.BytesIO(draw.thumbnail(seen))).resize((CELL, CELL), Image.Resampling.LANCZOS)
     shown = sheet[:CELL, CELL : 2 * CELL]
-    assert np.abs(shown - np.asarray(thumbnail.convert("RGB")).astype(int)).mean() < 8  # of 255; a palette of 256 colours
+    difference = shown - np.asarray(thumbnail.convert("RGB")).astype(int)
+    assert np.abs(difference).mean() < 8  # of 255: the sheet has a palette of 256 colours
 
 
 def test_more_objects_than_a_sheet_holds(results: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:

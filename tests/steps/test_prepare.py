@@ -166,6 +166,14 @@ def test_images_of_8_bits_stay_what_they_are(prepare: Prepare, blobs: Callable, 
     assert (usable["n_nonzero"] > 0).all()
 
 
+def test_an_odd_file_at_the_start_does_not_decide_for_the_others(prepare: Prepare, image: np.ndarray) -> None:
+    odd = [candidate("A", image, unit=""), candidate("B", (image * 99).clip(0).astype(np.uint8), scaled=True, unit="")]
+    made = prepare(odd + [candidate(f"J{i}", image * (2 + i)) for i in range(20)])
+    assert made.attributes["unit"] == "Jy/beam"
+    assert made.table["reason"].tolist()[:2] == ["another unit: '' in a survey in 'Jy/beam'"] * 2
+    assert len(made.usable) == 20
+
+
 def test_columns_of_the_user_are_kept(prepare: Prepare, image: np.ndarray) -> None:
     made = prepare([
         candidate("A", image, extra={"code": "100", "flux": 1.5, "n": 3, "noise": 7.0}),

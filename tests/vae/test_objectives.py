@@ -73,7 +73,8 @@ def test_with_the_exact_posterior_every_draw_gives_the_evidence(draws: int) -> N
 def test_the_prior_enters_the_importance_weights() -> None:
     """Under p(z) = N(m, s^2) the evidence of x is N(x; m, 1 + s^2)."""
     prior = LabelMixture(torch.zeros(1, 1), torch.full((1, 1, 1), 2.0), torch.full((1, 1, 1, 1), 0.5), torch.zeros(1))
-    found = objectives.importance_weighted_bound(MISMATCHED, ones(200), None, 5000, generator(), prior.double())
+    model = OneDimensional(1.5, 0.7)
+    found = objectives.importance_weighted_bound(model, ones(2000), None, 300, generator(), prior.double())
     expected = -0.5 * (1 / 1.25 + math.log(1.25) + LOG_2PI)
     assert found.mean().item() == pytest.approx(expected, abs=0.01)
 
@@ -137,10 +138,23 @@ def test_without_labels_in_the_model_the_prior_alone_tells_them() -> None:
     means = torch.tensor([[[-1.0]], [[2.0]]], dtype=torch.float64)
     prior = LabelMixture(torch.zeros(2, 1), means, torch.full((2, 1, 1, 1), 0.5), torch.log(torch.tensor([0.5, 0.5])))
     model = OneDimensional(0.5, 1.0, n_labels=2)
-    found = objectives.label_log_evidence(model, ones(300), 2000, generator(), prior)
+    found = objectives.label_log_evidence(model, ones(2000), 300, generator(), prior)
     for y, mean in enumerate((-1.0, 2.0)):
         expected = -0.5 * ((1 - mean) ** 2 / 1.25 + math.log(1.25) + LOG_2PI)
         assert found[:, y].mean().item() == pytest.approx(expected, abs=0.01)
+
+
+def test_a_power_of_the_likelihood_is_a_larger_noise() -> None:
+    """p(x | z, y)^0.7 is, but for a constant, the Gaussian whose variance is larger by 1 / 0.7."""
+    model, noisier = Labelled(), Labelled()
+    noisier.noise = model.noise / 0.7
+    x = torch.randn(50, 3, dtype=torch.float64, generator=generator())
+    found = objectives.label_log_evidence(model, x, 3000, generator(), power=0.7)
+    exact = noisier.log_evidence(x)
+    odds, exact_odds = found[:, 1] - found[:, 0], exact[:, 1] - exact[:, 0]
+    assert torch.allclose(odds, exact_odds, atol=0.2)
+    plain = model.log_evidence(x)
+    assert not torch.allclose(exact_odds, plain[:, 1] - plain[:, 0], atol=0.4)
 
 
 @dataclass

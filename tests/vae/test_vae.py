@@ -110,9 +110,9 @@ def test_a_trained_linear_model_reaches_the_best_likelihood() -> None:
         optimizer.step()
         schedule.step()
     with torch.no_grad():
-        many = [objectives.elbo(model, x, None, torch.randn(400, 2, generator=draws)).elbo for _ in range(1000)]
+        many = objectives.elbo(model, x.repeat(1000, 1), None, torch.randn(400_000, 2, generator=draws)).elbo
         tight = objectives.importance_weighted_bound(model, x, None, 50, draws).mean().item()
     evidence = best.log_evidence(x).mean().item()
-    assert torch.stack(many).mean().item() == pytest.approx(evidence, abs=0.01)
+    assert many.mean().item() == pytest.approx(evidence, abs=0.01)
     assert tight == pytest.approx(evidence, abs=0.01)
     assert model.likelihood.variance.item() == pytest.approx(best.noise.item(), rel=0.03)
