@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from astro_vae.errors import UserError
-from astro_vae.files import atomic, read_json, step_lock, write_json
+from astro_vae.files import read_json, step_lock, write_json
+from astro_vae.model import WEIGHTS, save_weights
 from astro_vae.settings import AugmentSettings, ClassifierSettings, ExecutionSettings, ViewSettings
 from astro_vae.steps._device import matmul_precision, open_fabric, ran_on
 from astro_vae.steps._training_data import Part, Stream, TrainingData, open_training_data, read_part
 
-CONTRACT, WEIGHTS = "classifier.json", "weights.safetensors"
+CONTRACT = "classifier.json"
 CHANNELS = (16, 32, 64, 96)
 BATCH = 128
 LEARNING_RATE = 2e-3
@@ -118,8 +118,7 @@ def classifier(
         test = read_part(objects, split, "test", view, data.labels)
         parts = {"validation": data.validation, "test": test}
         figures = {name: _figures(judge, part, settings.seed) for name, part in parts.items()}
-        with atomic(out / WEIGHTS) as partial:
-                partial.write_bytes(serialise({name: weight.contiguous() for name, weight in network.state_dict().items()}))
+        save_weights(out / WEIGHTS, network)
         write_json(out / CONTRACT, {**contract, **figures, "ran_on": machine})
 
 

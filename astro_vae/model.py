@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialise
-from torch import Tensor
+from torch import Tensor, nn
 
 from astro_vae import kinds
 from astro_vae.errors import UserError
@@ -36,10 +36,8 @@ from astro_vae.vae.vae import Vae, build_vae
 CONTRACT, WEIGHTS, PRIOR = "model.json", "weights.safetensors", "prior.safetensors"
 BATCH = 256
 
-Images = np.ndarray | Objects
 Model = Vae | Ppca
-"""What `build` makes; a tensor goes in and comes out, see `astro_vae.vae`."""
-
+Images = np.ndarray | Objects
 Labels = str | int | Sequence[str] | Sequence[int] | np.ndarray | None
 
 
@@ -76,10 +74,15 @@ def save(folder: Path, module: Model, contract: Mapping[str, Any]) -> None:
         JSON values: at least `kind`, `scaled`, `shape`, `view`, `labels`, `frequencies` and `settings`.
     """
     (folder / CONTRACT).unlink(missing_ok=True)
-    with atomic(folder / WEIGHTS) as partial:
-        # The file that safetensors itself writes is readable by its owner only.
-        partial.write_bytes(serialise({name: tensor.contiguous() for name, tensor in module.state_dict().items()}))
+    save_weights(folder / WEIGHTS, module)
     write_json(folder / CONTRACT, {**contract, "weights": checksum(folder / WEIGHTS)})
+
+
+def save_weights(path: Path, module: nn.Module) -> None:
+    """Write the state of a module as safetensors."""
+    tensors = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
+    with atomic(path) as partial:
+        partial.write_bytes(serialise(tensors))  # the file that safetensors itself writes is for its owner's eyes only
 
 
 def load(folder: Path | str, *, device: str = "cpu") -> TrainedModel:
@@ -121,6 +124,7 @@ class TrainedModel:
     Images are views: bytes, or values in [0, 1], of shape (N, *shape); or an object file, whose usable
     objects are then viewed as in training. Labels are names or numbers, one for all or one per object;
     "", -1 or None where unknown: a conditional model then takes the label that it finds most probable.
+    What does not fit the model is refused with a `UserError`.
 
     Attributes
     ----------
@@ -154,11 +158,6 @@ class TrainedModel:
         return tuple(self.contract["shape"])
 
     @property
-    def n_latents(self) -> int:
-        """Number of latent variables."""
-        return int(self.module.n_latents)
-
-    @property
     def view(self) -> ViewSettings:
         """How physical values become what the model sees."""
         return validate(ViewSettings, self.contract["view"], origin=str(self.folder / CONTRACT))
@@ -180,16 +179,10 @@ class TrainedModel:
 
     @torch.inference_mode()
     def decode(self, latents: np.ndarray, labels: Labels = None) -> np.ndarray:
-        """Return the mean image of each latent (N, K): float32 (N, *shape), values in [0, 1].
-
-        Raises
-        ------
-        UserError
-            If a conditional model is not told the label.
-        """
+        """Return the mean image of each latent (N, K): float32 (N, *shape); a conditional model needs the label."""
         latents = np.asarray(latents, dtype=np.float32)
-        if latents.ndim != 2 or latents.shape[1] != self.n_latents:
-            raise UserError(f"latents of shape {latents.shape} given to a model of {self.n_latents}; give (N, K)")
+        if latents.ndim != 2 or latents.shape[1] != self.module.n_latents:
+            raise UserError(f"latents of shape {latents.shape} given to a model of {self.module.n_latents}; give (N, K)")
         numbers = self.label_numbers(labels, len(latents))
         if self.module.conditional and (numbers < 0).any():
             raise UserError(f"{self.folder}: this model decodes for a label; give one of {', '.join(self.labels)}")
@@ -210,8 +203,11 @@ class TrainedModel:
             The same seed gives the same images on one machine.
         """
         generator = torch.Generator().manual_seed(seed)
-        numbers = self._drawn_labels(label, n, generator)
-        latents = torch.empty(n, self.n_latents)
+        numbers = self.label_numbers(label, n)
+        if label is None and self.labels:
+            frequencies = torch.from_numpy(self.frequencies)
+            numbers = torch.multinomial(frequencies, n, replacement=True, generator=generator).numpy()
+        latents = torch.empty(n, self.module.n_latents)
         for number in np.unique(numbers):
             chosen = torch.from_numpy(numbers == number)
             latents[chosen] = self.prior.sample(int(chosen.sum()), int(number), generator).float().cpu()
@@ -241,13 +237,7 @@ class TrainedModel:
         return torch.cat(parts).softmax(dim=1).cpu().numpy()
 
     def label_numbers(self, labels: Labels, n: int) -> np.ndarray:
-        """Return the number of each of `n` labels, -1 where unknown: int64 (n,).
-
-        Raises
-        ------
-        UserError
-            If a name is not one of the model's labels, or there are not `n` of them.
-        """
+        """Return the number of each of `n` labels, -1 where unknown: int64 (n,)."""
         if labels is None:
             return np.full(n, -1)
         values = [labels] * n if isinstance(labels, str | int | np.integer) else list(labels)
@@ -263,12 +253,6 @@ class TrainedModel:
         if number is None:
             raise UserError(f"label '{label}' is not one of this model's: {', '.join(self.labels) or 'it has none'}")
         return number
-
-    def _drawn_labels(self, label: str | int | None, n: int, generator: torch.Generator) -> np.ndarray:
-        if label is not None or not self.labels:
-            return self.label_numbers(label, n)
-        frequencies = torch.from_numpy(self.frequencies)
-        return torch.multinomial(frequencies, n, replacement=True, generator=generator).numpy()
 
     def _log_evidence(self, x: Tensor, draws: int, seed: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)

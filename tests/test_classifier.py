@@ -66,7 +66,8 @@ def judge(paths: dict[str, Path], out: Path, settings: ClassifierSettings = SETT
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     rng = np.random.default_rng(4)
-    return make_survey(tmp_path_factory.mktemp("survey"), list(rng.choice(["one", "two", ""], OBJECTS, p=[0.4, 0.4, 0.2])))
+    labels = rng.choice(["one", "two", ""], OBJECTS, p=[0.4, 0.4, 0.2])
+    return make_survey(tmp_path_factory.mktemp("survey"), list(labels))
 
 
 def test_it_tells_one_source_from_two(paths: dict[str, Path], tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def write(folder: Path, settings: Any, module: Any = None, labels: tuple[str, ..
     module = module or build(settings, shape=SHAPE, n_labels=len(labels))
     contract = {
         "kind": "image", "survey": "toy", "scaled": True, "shape": list(SHAPE), "view": VIEW.model_dump(mode="json"),
-        "labels": list(labels), "frequencies": [0.75, 0.25][: len(labels)], "settings": settings.model_dump(mode="json"),
+        "labels": list(labels), "frequencies": [0.75, 0.25], "settings": settings.model_dump(mode="json"),
     }
     save(folder, module, contract)
     return folder
@@ -97,7 +97,7 @@ class TestDisk:
     def test_a_contract_of_another_network(self, model: TrainedModel) -> None:
         path = model.folder / "model.json"
         path.write_text(json.dumps({**model.contract, "shape": [8, 8]}))
-        with pytest.raises(UserError, match="does not fit model.json"):
+        with pytest.raises(UserError, match=r"does not fit model\.json"):
             load(model.folder)
 
     def test_a_contract_with_a_setting_nobody_knows(self, model: TrainedModel) -> None:
@@ -211,5 +211,5 @@ class TestRefusals:
 
     @pytest.mark.parametrize("value", [7.0, -0.1, math.nan])
     def test_values_that_are_no_view(self, model: TrainedModel, value: float) -> None:
-        with pytest.raises(UserError, match="image values from .* given to a model of values in"):
+        with pytest.raises(UserError, match=r"image values from .* given to a model of values in"):
             model.encode(np.full((2, *SHAPE), value))

@@ -112,7 +112,8 @@ def _fit(settings: PriorSettings, z: np.ndarray, label: np.ndarray, inference: I
 
 def _write(out: Path, prior: Prior, reference: Reference, settings: PriorSettings, labels: list[str]) -> None:
     """Write the reference latents, then the prior."""
-    about = {"settings": settings.model_dump_json(), "labels": json.dumps(labels)}
+    # One entry: the library writes several in an order that changes from run to run.
+    about = {"about": json.dumps({"settings": settings.model_dump(mode="json"), "labels": labels}, sort_keys=True)}
     latents = {name: torch.from_numpy(getattr(reference, name)) for name in REFERENCE_KEYS}
     weights = {name: tensor.contiguous() for name, tensor in prior.state_dict().items()}
     for path, tensors in ((reference_path(out), latents), (out, weights)):

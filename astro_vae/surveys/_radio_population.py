@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 # Median and scatter (natural logarithm) of redshift and size (kpc), near those of MiraBest's confident sources.
 REDSHIFTS = {"FRI": (0.16, 0.5), "FRII": (0.23, 0.5)}
 SIZES_KPC = {"FRI": (270.0, 0.6), "FRII": (115.0, 0.95)}
-LARGER = {"ring": 1.2, "x_shaped": 1.3, "double_double": 1.8, "one_sided": 1.3, "bent": 1.1}
+LARGER = {"ring": 1.2, "x_shaped": 1.3, "double_double": 1.8, "one_sided": 1.3, "bent": 1.1, "compact": 0.02}
 LIKE_FRII = ("FRII", "x_shaped", "double_double")
 RESOLVED_ARCSEC = (10.0, 190.0)  # smaller ones are not told from points, larger ones leave the field
 ANOMALIES_ARCSEC = (60.0, 170.0)
+COMPACT_ARCSEC = (0.2, 4.0)
 COUNTS_SLOPE = 1.1  # of the number of sources brighter than a flux density
 BRIGHTEST_MJY = 3000.0
 FIELD_RA_DEG, FIELD_DEC_DEG = (110.0, 260.0), (5.0, 60.0)  # where FIRST's beam is round
@@ -72,9 +73,9 @@ def _lognormal(rng: Rng, parameters: list[tuple[float, float]], limits: tuple[fl
 
 def _sizes(rng: Rng, table: pd.DataFrame, like: list[str]) -> dict[str, np.ndarray]:
     """Return sizes in kpc, and as projected on the sky in arcsec; those out of range are drawn again."""
+    ranges = [_range(name) for name in table["true_class"]]
+    low, high = np.array(ranges).T
     larger = table["true_class"].map(LARGER).fillna(1.0).to_numpy()
-    low, high = np.where(table["is_anomaly"].to_numpy(bool), np.array(ANOMALIES_ARCSEC)[:, None],
-                         np.array(RESOLVED_ARCSEC)[:, None])
     projected = _arcsec_per_kpc(table["redshift"].to_numpy()) * np.sin(np.deg2rad(table["inclination_deg"].to_numpy()))
     size_kpc = np.zeros(len(table))
     for _ in range(200):
@@ -85,6 +86,13 @@ def _sizes(rng: Rng, table: pd.DataFrame, like: list[str]) -> dict[str, np.ndarr
         size_kpc = np.where(bad, new, size_kpc)
     arcsec = np.clip(size_kpc * projected, low, high)
     return {"size_kpc": (arcsec / projected).round(2), "true_size_arcsec": arcsec.round(3)}
+
+
+def _range(name: str) -> tuple[float, float]:
+    """Return the sizes on the sky (arcsec) between which a class is drawn."""
+    if name == "compact":
+        return COMPACT_ARCSEC
+    return ANOMALIES_ARCSEC if name in ANOMALIES else RESOLVED_ARCSEC
 
 
 def _arcsec_per_kpc(redshift: np.ndarray) -> np.ndarray:

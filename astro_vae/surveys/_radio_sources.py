@@ -9,7 +9,7 @@ that comes towards us is brightened by
     D^{2+\\alpha}, \\quad D = \\frac{1}{\\Gamma (1 - \\beta \\cos\\theta)}
 
 for speed beta (units of c), angle theta between jet and line of sight, and spectral index alpha = 0.7
-(Blandford & Koenigl 1979, eq. 1 onwards, for a continuous jet).
+(Blandford & Koenigl 1979, for a continuous jet); Gamma cancels, since fluxes are relative to a right angle.
 """
 
 from __future__ import annotations
@@ -161,14 +161,14 @@ def fri(rng: Rng, geometry: Geometry, *, turn_deg: float | None = None) -> Blobs
     return join(core, jets)
 
 
-def frii(rng: Rng, geometry: Geometry, *, turn_deg: float = 0.0, hot: tuple[float, float] = (0.15, 0.6)) -> Blobs:
+def frii(rng: Rng, geometry: Geometry, *, turn_deg: float = 0.0, hot: tuple[float, float] = (0.1, 0.55)) -> Blobs:
     """Make an FRII source: dark jets, hot spots at the ends, lobes that flow back from them.
 
     `turn_deg` bends both arms to the same side; `hot` is the range of the part of an arm's flux that is in
     its hot spot.
     """
     ratio, shorter = np.exp(rng.normal(0, 0.3)), rng.uniform(0.7, 1)
-    back, fat, misaligned = rng.uniform(0.12, 0.4), rng.uniform(0.08, 0.2), rng.normal(0, 7)
+    back, fat, misaligned = rng.uniform(0.12, 0.5), rng.uniform(0.08, 0.25), rng.normal(0, 7)
     longer_first = rng.uniform() < 0.5
 
     def arm(approaching: bool) -> Blobs:
@@ -196,10 +196,10 @@ def _jet(rng: Rng, geometry: Geometry) -> Blobs:
 
 def compact(rng: Rng, geometry: Geometry) -> Blobs:
     """Make a source that the beam hardly resolves: one component, or two that lie close together."""
-    first = blob(0, 0, rng.uniform(0, 1.2), 1)
+    size = 2 * geometry.length
     if rng.uniform() < 0.3:
-        return join(first, blob(rng.uniform(1.5, 4.5), 0, rng.uniform(0, 1.2), rng.uniform(0.1, 0.9)))
-    return first
+        return join(blob(size / 2, 0, 0.2 * size, 1), blob(-size / 2, 0, 0.2 * size, rng.uniform(0.1, 0.9)))
+    return blob(0, 0, 0.4 * size, 1)
 
 
 def bent(rng: Rng, geometry: Geometry) -> Blobs:

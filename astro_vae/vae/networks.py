@@ -131,7 +131,10 @@ class ResidualBlock(nn.Module):
 
 
 class ConvolutionalEncoder(nn.Module):
-    """Patches, then convolutions with stride 2 and residual blocks, then fully connected layers with the label."""
+    """Patches, convolutions with stride 2, residual blocks and fully connected layers.
+
+    The label enters the coarsest maps and the first fully connected layer.
+    """
 
     def __init__(
         self, shape: Shape, n_outputs: int, n_labels: int, *, channels: Sequence[int], hidden: Sequence[int],
@@ -144,16 +147,22 @@ class ConvolutionalEncoder(nn.Module):
         modules: list[nn.Module] = [
             nn.PixelUnshuffle(PATCH), nn.Conv2d(2 * PATCH**2, channels[0], kernel_size=3, padding=1)
         ]
-        for before, after in itertools.pairwise(channels):
-            modules += [nn.SiLU(), nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), ResidualBlock(after)]
-        self.convolutions = nn.Sequential(*modules, nn.SiLU())
+        for number, (before, after) in enumerate(itertools.pairwise(channels)):
+            modules += [ResidualBlock(before)] * (number > 0)
+            modules += [nn.SiLU(), nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1)]
+        self.convolutions = nn.Sequential(*modules)
+        self.label = nn.Linear(n_labels, channels[-1]) if n_labels else None
+        self.last = nn.Sequential(ResidualBlock(channels[-1]), nn.SiLU())
         self.layers = layers([channels[-1] * height * width + n_labels, *hidden, n_outputs], dropout)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         images = functional.pad(x, self.padding)
         # Faint structure is a few per cent of the range; its square root reaches the network at the scale of the rest.
         planes = torch.stack([4 * images, 2 * torch.sqrt(images.clamp_min(1e-6))], dim=1)  # (B, 2, H, W)
-        features = self.convolutions(planes.contiguous(memory_format=torch.channels_last)).flatten(1)
+        maps = self.convolutions(planes.contiguous(memory_format=torch.channels_last))
+        if self.label is not None:
+            maps = maps + self.label(y).to(maps.dtype)[:, :, None, None]
+        features = self.last(maps).flatten(1)
         return self.layers(torch.cat([features, y.to(features.dtype)], dim=1))
 
 

@@ -115,10 +115,15 @@ def write_model(survey: Survey, name: str) -> None:
     fit_prior(PRIOR, model=survey.model(name), augmented=survey.augmented, objects=survey.objects, out=survey.prior(name))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread_of_torch() -> None:
+    """Small batches are slower on several threads, and much slower where other programs run."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
     """Give the survey with all its models; nothing in it may be changed."""
-    torch.set_num_threads(1)
     made = write_survey(tmp_path_factory.mktemp("survey"))
     for name in MODELS:
         write_model(made, name)

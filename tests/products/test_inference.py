@@ -43,8 +43,9 @@ def exact_log_evidence(inference: Inference, x: np.ndarray) -> np.ndarray:
 def test_importance_weighted_evidence_is_the_closed_form(inference: Inference) -> None:
     z = np.random.default_rng(2).normal(0, 0.7, (20, 2)).astype(np.float32)
     x = inference.decode(z, np.zeros(20, int)) + np.random.default_rng(3).normal(0, 0.05, (20, 3, 3)).astype(np.float32)
-    found = inference.ask(x, draws=4000).log_evidence
-    np.testing.assert_allclose(found, exact_log_evidence(inference, x), atol=0.08)
+    error = inference.ask(x, draws=300).log_evidence - exact_log_evidence(inference, x)
+    assert np.abs(error).max() < 0.25
+    assert abs(error.mean()) < 0.03
 
 
 def test_the_same_draws_serve_every_label(inference: Inference) -> None:

@@ -375,7 +375,9 @@ class TestCourse:
             assert torch.get_float32_matmul_precision() == "medium"
         assert torch.get_float32_matmul_precision() == "highest"
 
-    def test_a_bar_shows_on_a_terminal(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_bar_shows_on_a_terminal(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         with TrainingProgress(100, 0, bar=True) as progress:
             progress.show(50, {"ELBO": 12.5})

@@ -30,7 +30,7 @@ def images(tmp_path: Path) -> Path:
     Image.fromarray(np.dstack([RAMP] * 3)).save(top / "d.jpg", quality=95)
     (top / "empty.fits").write_bytes(b"")
     (top / "notes.fits").write_text("no pixels")
-    (top / "broken.png").write_bytes((top / "c.PNG").read_bytes()[:60])
+    (top / "broken.png").write_bytes((top / "c.PNG").read_bytes()[:45])
     (top / "empty.png").write_bytes(b"")
     (top / "readme.txt").write_text("not an image, and not named like one")
     return top
@@ -103,7 +103,7 @@ def test_mistakes_are_named(images: Path, tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     with pytest.raises(UserError, match=r"no images; known endings: \.fits"):
         read(tmp_path / "bare")
-    with pytest.raises(UserError, match="needs a column 'label' and a column .*; found: name, class"):
+    with pytest.raises(UserError, match=r"needs a column .label. and a column .*; found: name, class"):
         read(images, "name,class\na,b\n")
     with pytest.raises(UserError, match="'a' has two rows"):
         read(images, "file,label\na,x\na,y\n")

@@ -1,0 +1,70 @@
+"""Scores against known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from astro_vae import model as models
+from astro_vae.products import scores
+from astro_vae.products._inference import Inference
+from astro_vae.products.priors import Reference, load_prior
+
+
+def seen(inference, z: np.ndarray, row: np.ndarray, reference: Reference, neighbours: int = 2) -> scores.Seen:
+    n = len(z)
+    images = np.zeros((n, 16, 16), np.uint8)
+    trees = scores.forests(reference)
+    return scores.Seen(images, np.zeros(n, np.int64), z, row, inference, reference, trees, neighbours)
+
+
+@pytest.fixture
+def inference(survey) -> Inference:
+    return Inference(models.load(survey.model("pca")), load_prior(survey.prior("pca"))[0])
+
+
+def test_copies_of_the_object_itself_are_no_neighbours(inference: Inference) -> None:
+    places = np.array([0, 0, 1, 2, 5], np.float32)
+    reference = Reference(places[:, None] * np.ones((1, 3), np.float32), np.zeros(5, np.int64), np.array([7, 7, 1, 2, 3]))
+    origin = np.zeros((2, 3), np.float32)
+    found = scores.nearest_neighbours(seen(inference, origin, np.array([7, 99]), reference))
+    root = np.sqrt(3)
+    # the object in row 7 is compared with those at 1 and 2, a foreign one at the same place with the two copies
+    np.testing.assert_allclose(found, [1.5 * root, 0], atol=1e-6)
+
+
+def test_fewer_references_than_neighbours_are_enough(inference: Inference) -> None:
+    reference = Reference(np.eye(3, dtype=np.float32), np.zeros(3, np.int64), np.arange(3))
+    found = scores.nearest_neighbours(seen(inference, np.zeros((1, 3), np.float32), np.array([9]), reference, 50))
+    np.testing.assert_allclose(found, [1.0], atol=1e-6)
+
+
+def test_an_outlier_is_highest_in_every_latent_score(inference: Inference, survey) -> None:
+    reference = load_prior(survey.prior("pca"))[1]
+    z = np.concatenate([reference.z[reference.label == 0][:20], np.full((1, 3), 9, np.float32)])
+    one = seen(inference, z, np.full(21, 10_000), reference)
+    for name in ("latent_density", "isolation_forest", "nearest_neighbours"):
+        assert scores.SCORES[name].function(one).argmax() == 20, name
+
+
+def test_reconstruction_is_the_likelihood_per_pixel(inference: Inference) -> None:
+    reference = Reference(np.eye(3, dtype=np.float32), np.zeros(3, np.int64), np.arange(3))
+    z = np.zeros((1, 3), np.float32)
+    variance = float(inference.module.noise)
+    squares = (inference.decode(z, np.zeros(1, int))[0] ** 2).mean()  # the image is black
+    expected = 0.5 * (squares / variance + np.log(2 * np.pi * variance))
+    assert scores.reconstruction(seen(inference, z, np.zeros(1, int), reference))[0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_percentiles_share_ties_and_keep_what_is_not_known() -> None:
+    found = scores.percentile(np.array([1.0, 3, 3, 9, np.nan]))
+    np.testing.assert_allclose(found, [0, 0.5, 0.5, 1, np.nan])
+
+
+def test_trivial_scores_take_the_peak_where_no_flux_is_known() -> None:
+    table = pd.DataFrame({"total_flux": [np.nan, np.nan], "peak_flux": [1.0, 2.0], "n_nonzero": [5, 6]})
+    made = scores.trivial_scores(table)
+    assert list(made["trivial_flux"]) == [1.0, 2.0]
+    assert made["trivial_size"].isna().all()
+    assert list(made["trivial_nonzero"]) == [5.0, 6.0]

@@ -1,0 +1,99 @@
+"""Figures of a model against known answers, and the comparison of models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from astro_vae.evaluate import compare, row_of
+from astro_vae.files import write_json
+from astro_vae.products import quality
+
+
+def ranking() -> pd.DataFrame:
+    """Make a ranking of 40 objects: the higher its row, the stranger; the last eight are hybrids, three of them in test."""
+    n = 40
+    scores = {name: np.arange(n, dtype=float) for name in ("combined", *quality.SCORES, *quality.TRIVIAL)}
+    label = np.array(["FRI", "FRII"] * 16 + ["hybrid"] * 8, dtype=object)
+    part = np.array(["train", "test"] * 16 + ["train"] * 5 + ["test"] * 3, dtype=object)
+    table = pd.DataFrame({"object_id": [f"J{i}" for i in range(n)], "label": label, "part": part, "group": np.arange(n)})
+    return table.assign(rank=n - np.arange(n), **scores)
+
+
+def test_labels_that_the_model_never_saw_count_in_all_parts() -> None:
+    found = quality.finding_all(ranking(), ["FRI", "FRII"], ["FRI", "FRII"], 20)
+    assert set(found) == {"hybrid"}
+    assert (found["hybrid"]["ordinary"], found["hybrid"]["odd"]) == (16, 8)
+    assert found["hybrid"]["combined"]["auc"]["value"] == 1.0
+    assert found["hybrid"]["random"] == {"auc": 0.5, "recall_at_5_percent": 0.05, "recall_at_10_percent": 0.1}
+
+
+def test_labels_that_it_was_trained_on_count_in_test_alone() -> None:
+    found = quality.finding_all(ranking(), ["FRI", "FRII"], ["FRI", "FRII", "hybrid"], 20)
+    assert found["hybrid"]["odd"] == 3
+
+
+def test_planted_objects_are_counted_among_the_first_ranks() -> None:
+    table = ranking().assign(is_anomaly=[0] * 36 + [1] * 3 + [0])  # ranks 2, 3 and 4
+    found = quality.finding_all(table, ["FRI", "FRII"], ["FRI", "FRII"], 20)["planted"]
+    assert found["first_n"]["value"] == pytest.approx(2 / 3)
+    assert found["first_2n"]["value"] == 1.0
+    assert found["first_n"]["random"] == pytest.approx(3 / 40)
+    assert found["combined"]["auc"]["value"] == pytest.approx(36 / 37)
+
+
+def test_a_score_that_was_not_measured_is_left_out() -> None:
+    found = quality.finding_all(ranking().assign(trivial_flux=np.nan), ["FRI", "FRII"], ["FRI", "FRII"], 20)
+    assert "trivial_flux" not in found["hybrid"]
+    assert "trivial_size" in found["hybrid"]
+
+
+def test_agreement_is_over_the_labels_of_the_model() -> None:
+    p = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.6, 0.1, 0.3], [0.2, 0.5, 0.3]])
+    asked = np.array(["FRI", "FRII", "FRII", "FRI"], dtype=object)
+    found = quality.agreement(p, ("hybrid", "FRI", "FRII"), ("FRI", "FRII"), asked, n=50)
+    assert found["all"]["value"] == 1.0  # without the hybrids the first and third would be right too
+    assert found["FRI"]["n"] == 2
+
+
+def test_labelling_beside_the_most_frequent_label() -> None:
+    p = np.array([[0.9, 0.1]] * 3 + [[0.4, 0.6]])
+    found = quality.labelling(
+        {"raw": p, "calibrated": p}, np.array([0, 0, 1, 1]), frequencies=np.array([0.7, 0.3]), groups=np.arange(4), n=50
+    )
+    assert found["accuracy"]["value"] == 0.75
+    assert found["accuracy_most_frequent"]["value"] == 0.5
+    assert found["log_loss_raw"]["mean"] == pytest.approx(-(2 * np.log(0.9) + np.log(0.1) + np.log(0.6)) / 4)
+
+
+def metrics(name: str, mse: float) -> dict:
+    figure = {"mean": mse, "median": mse / 2, "error": mse / 10, "n": 100}
+    return {
+        "model": name, "latents": 8, "parameters": 1000,
+        "test": {"mse": figure, "mse_mean_image": {**figure, "mean": 2e-3},
+                 "label": {"accuracy": {"value": 0.8, "error": 0.04, "n": 100}}},
+        "samples": {}, "anomalies": {"hybrid": {"combined": {"auc": {"value": 0.7, "error": None, "n": 50}}}},
+    }
+
+
+def test_a_row_has_each_figure_with_its_error() -> None:
+    row = row_of(metrics("cvae", 5e-4))
+    assert row["test_mse"] == 5e-4
+    assert row["test_mse_error"] == pytest.approx(5e-5)
+    assert row["hybrid_auc"] == 0.7
+    assert "hybrid_auc_error" not in row
+
+
+def test_compare_writes_numbers_and_a_picture(tmp_path: Path) -> None:
+    paths = []
+    for name, mse in (("cvae", 5e-4), ("pca", 1e-3)):
+        write_json(tmp_path / name / "metrics.json", metrics(name, mse))
+        paths.append(tmp_path / name / "metrics.json")
+    compare(paths, out=tmp_path / "comparison.csv")
+    table = pd.read_csv(tmp_path / "comparison.csv")
+    assert list(table["model"]) == ["cvae", "pca"]
+    assert all(pd.api.types.is_numeric_dtype(table[name]) for name in table.columns[1:])
+    assert (tmp_path / "comparison.png").stat().st_size > 1000
