@@ -49,11 +49,11 @@ def evaluate(
         views = Views(objects, split, trained)
         catalog = _aligned(read_catalog(folder / "latents.parquet"), views.table)
         metrics = {
-            "model": folder.name, "type": trained.contract["settings"]["type"], "latents": trained.n_latents,
+            "model": folder.name, "type": trained.contract["settings"]["type"], "latents": trained.module.n_latents,
             "parameters": sum(tensor.numel() for tensor in trained.module.state_dict().values()),
             "labels": inference.labels,
             **_parts(inference, views, catalog, settings.bootstrap),
-            "samples": _samples(inference, views, folder / "samples.h5", classifier, settings),
+            "samples": _samples(inference, views, folder / "samples.h5", classifier, settings.bootstrap),
             "anomalies": _anomalies(read_catalog(folder / "anomalies.parquet"), catalog, inference.labels, settings),
         }
         write_json(out, metrics)
@@ -103,9 +103,7 @@ def _mean_image(views: Views, rows: np.ndarray) -> np.ndarray:
     return (total / (MEAN_IMAGE_ROTATIONS * max(int(rows.sum()), 1) * 255)).astype(np.float32)
 
 
-def _samples(
-    inference: Inference, views: Views, path: Path, folder: Path, settings: ProductSettings
-) -> dict[str, Any]:
+def _samples(inference: Inference, views: Views, path: Path, folder: Path, n: int) -> dict[str, Any]:
     """Measure whether samples have the label that they were asked for; the classifier on real test objects beside."""
     judge = load_classifier(folder)
     labels = [name for name in inference.labels if judge and name in judge.labels]
@@ -113,15 +111,16 @@ def _samples(
         return {}
     samples = open_objects(path)
     real = (views.table["part"] == "test") & views.table["label"].isin(labels)
-    found = {"agreement": _agreement(judge, labels, samples.read(), samples.usable["label"], settings.bootstrap)}
+    found = {"agreement": _agreement(judge, labels, samples.read(), samples.usable["label"], n)}
     if not isinstance(inference.prior, StandardNormal):
-        plain, inference.prior = inference.prior, StandardNormal(inference.module.n_latents)
-        images, table = draw(inference, settings.samples_per_label, settings.samples_seed)
-        inference.prior = plain
-        found["agreement_standard_normal"] = _agreement(judge, labels, images, table["label"], settings.bootstrap)
+        images, table = draw(
+            inference.under(StandardNormal(inference.module.n_latents)),
+            len(samples.usable) // len(labels), samples.attributes["seed"],
+        )
+        found["agreement_standard_normal"] = _agreement(judge, labels, images, table["label"], n)
     if real.any():
         found["classifier_on_real_test"] = _agreement(
-            judge, labels, views.images(real.to_numpy()), views.table["label"][real], settings.bootstrap,
+            judge, labels, views.images(real.to_numpy()), views.table["label"][real], n,
             views.table["group"][real].to_numpy(),
         )
     return found

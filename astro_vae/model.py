@@ -158,6 +158,11 @@ class TrainedModel:
         return tuple(self.contract["shape"])
 
     @property
+    def n_latents(self) -> int:
+        """Number of latent variables."""
+        return self.module.n_latents
+
+    @property
     def view(self) -> ViewSettings:
         """How physical values become what the model sees."""
         return validate(ViewSettings, self.contract["view"], origin=str(self.folder / CONTRACT))
@@ -181,8 +186,8 @@ class TrainedModel:
     def decode(self, latents: np.ndarray, labels: Labels = None) -> np.ndarray:
         """Return the mean image of each latent (N, K): float32 (N, *shape); a conditional model needs the label."""
         latents = np.asarray(latents, dtype=np.float32)
-        if latents.ndim != 2 or latents.shape[1] != self.module.n_latents:
-            raise UserError(f"latents of shape {latents.shape} given to a model of {self.module.n_latents}; give (N, K)")
+        if latents.ndim != 2 or latents.shape[1] != self.n_latents:
+            raise UserError(f"latents of shape {latents.shape} given to a model that has {self.n_latents} of them")
         numbers = self.label_numbers(labels, len(latents))
         if self.module.conditional and (numbers < 0).any():
             raise UserError(f"{self.folder}: this model decodes for a label; give one of {', '.join(self.labels)}")
@@ -207,7 +212,7 @@ class TrainedModel:
         if label is None and self.labels:
             frequencies = torch.from_numpy(self.frequencies)
             numbers = torch.multinomial(frequencies, n, replacement=True, generator=generator).numpy()
-        latents = torch.empty(n, self.module.n_latents)
+        latents = torch.empty(n, self.n_latents)
         for number in np.unique(numbers):
             chosen = torch.from_numpy(numbers == number)
             latents[chosen] = self.prior.sample(int(chosen.sum()), int(number), generator).float().cpu()
@@ -303,9 +308,8 @@ def _load_prior(folder: Path, n_latents: int) -> priors.Prior:
     if path is None:
         return priors.StandardNormal(n_latents)
     try:
-        tensors = load_file(path)
-        mixture = "log_weights" in tensors
-        return (priors.LabelMixture if mixture else priors.StandardNormal).from_state(tensors)
+        state = load_file(path)
+        return priors.from_state("mixture" if "log_weights" in state else "standard_normal", state)
     except (KeyError, SafetensorError) as error:
         raise UserError(f"{path}: not a prior, or damaged ({error}); run the step 'fit-prior' again") from None
 

@@ -30,7 +30,7 @@ STEPS = {
     "classifier": Step(1, ("view", "augment", "classifier")),
     "train": Step(1, ("view", "augment"), model=True),
     "fit-prior": Step(1, ("products.prior",)),
-    "encode": Step(1, ("products.rotations", "products.draws")),
+    "encode": Step(1, ("products.rotations", "products.draws", "products.likelihood_power")),
     "generate": Step(1, ("products.samples_per_label", "products.samples_seed")),
     "rank": Step(1, ("products.rotations", "products.neighbours", "products.top")),
     "evaluate": Step(

@@ -170,7 +170,7 @@ class TrainSettings(Section):
     warm_up: float = setting(
         0.1, "Fraction of the examples over which the weight of the KL divergence rises to `beta`.", ge=0, le=1
     )
-    clip_norm: float = setting(100.0, "Largest norm of the gradient (0: no limit).", ge=0)
+    clip_norm: float = setting(10_000.0, "Largest norm of the gradient of the loss in nats (0: no limit).", ge=0)
     validate_every: int = setting(20_000, "Examples between two evaluations on validation.", unit="example", ge=1)
     patience: int = setting(
         10, "Training ends early after this many evaluations without a better validation ELBO (0: never).", ge=0
@@ -202,8 +202,10 @@ class VaeSettings(Section):
     latents: int = setting(32, "Number of latent variables.", ge=1)
     conditional: bool = setting(True, "Give the label to encoder and decoder.")
     network: NetworkSettings = setting(NetworkSettings(), "The networks.")
-    likelihood: Literal["gaussian", "bernoulli", "continuous_bernoulli"] = setting(
-        "gaussian", "p(x | z, y): Gaussian with one learned sigma, or one of the Bernoulli family for values in [0, 1]."
+    likelihood: Literal["gaussian", "censored_gaussian", "bernoulli", "continuous_bernoulli"] = setting(
+        "gaussian",
+        "p(x | z, y): Gaussian with one learned sigma; the same on data cut off at zero, such as thresholded images; "
+        "or one of the Bernoulli family for values in [0, 1].",
     )
     beta: float = setting(1.0, "Weight of the KL divergence; 1 is the evidence lower bound.", gt=0)
     free_nats: float = setting(
@@ -253,6 +255,12 @@ class ProductSettings(Section):
     prior: PriorSettings = setting(PriorSettings(), "The prior that samples are drawn from.")
     rotations: int = setting(12, "Rotations over which latents, label probabilities and scores are averaged.", ge=1)
     draws: int = setting(50, "Draws of the latents for importance weighting.", ge=1)
+    likelihood_power: float = setting(
+        0.01,
+        "Power of p(x | z, y) in label probabilities: the errors of a decoder are shared by many pixels, which the "
+        "likelihood counts as independent. 1 is plain Bayes.",
+        gt=0, le=1,
+    )
     samples_per_label: int = setting(200, "Generated samples per label.", ge=1)
     samples_seed: int = setting(1, "Seed of the samples.")
     top: int = setting(24, "Objects in the gallery of anomalies.", ge=1)

@@ -14,12 +14,13 @@ from astro_vae.products import quality
 
 
 def ranking() -> pd.DataFrame:
-    """Make a ranking of 40 objects: the higher its row, the stranger; the last eight are hybrids, three of them in test."""
+    """Make a ranking of 40 objects, the last the strangest; the last eight are hybrids, three of them in test."""
     n = 40
     scores = {name: np.arange(n, dtype=float) for name in ("combined", *quality.SCORES, *quality.TRIVIAL)}
     label = np.array(["FRI", "FRII"] * 16 + ["hybrid"] * 8, dtype=object)
     part = np.array(["train", "test"] * 16 + ["train"] * 5 + ["test"] * 3, dtype=object)
-    table = pd.DataFrame({"object_id": [f"J{i}" for i in range(n)], "label": label, "part": part, "group": np.arange(n)})
+    names = [f"J{i}" for i in range(n)]
+    table = pd.DataFrame({"object_id": names, "label": label, "part": part, "group": np.arange(n)})
     return table.assign(rank=n - np.arange(n), **scores)
 
 

@@ -202,7 +202,7 @@ class TestRefusals:
             model.decode(np.zeros((1, 3)))
 
     def test_latents_in_the_wrong_number(self, model: TrainedModel) -> None:
-        with pytest.raises(UserError, match=r"latents of shape \(2, 4\) given to a model of 3"):
+        with pytest.raises(UserError, match=r"latents of shape \(2, 4\) given to a model that has 3"):
             model.decode(np.zeros((2, 4)), "FRI")
 
     def test_images_of_another_shape(self, model: TrainedModel) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -65,18 +66,29 @@ class Inference:
         self.device = model.device
         self._generator = torch.Generator().manual_seed(seed)
 
+    def under(self, prior: Any) -> Inference:
+        """Return the same model under another prior."""
+        other = copy.copy(self)
+        other.prior = prior
+        return other
+
     @torch.inference_mode()
-    def ask(self, images: np.ndarray, draws: int) -> Answer:
-        """Return posteriors and importance-weighted evidence under each label, with `draws` draws of the latents."""
-        parts = [self._ask(self._tensor(images[i : i + BATCH]), draws) for i in range(0, len(images), BATCH)]
+    def ask(self, images: np.ndarray, draws: int, *, power: float = 1.0) -> Answer:
+        """Return posteriors and importance-weighted evidence under each label, with `draws` draws of the latents.
+
+        The likelihood counts with `power`; see `astro_vae.vae.objectives.label_log_evidence`.
+        """
+        parts = [self._ask(self._tensor(images[i : i + BATCH]), draws, power) for i in range(0, len(images), BATCH)]
         return Answer(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
-    def _ask(self, x: Tensor, draws: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _ask(self, x: Tensor, draws: int, power: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         posteriors = [self.module.encode(x, self._label(y, len(x))) for y in range(self.n_classes)]
         mean = torch.stack([p.mu for p in posteriors], dim=1)  # (B, C, K)
         sd = torch.stack([p.sigma for p in posteriors], dim=1)
         if self.labels:
-            evidence = objectives.label_log_evidence(self.module, x, draws, self._generator, prior=self.prior)
+            evidence = objectives.label_log_evidence(
+                self.module, x, draws, self._generator, prior=self.prior, power=power
+            )
         else:
             evidence = self._bound(x, self._label(0, len(x)), draws, self.prior)[:, None]
         return mean.cpu().numpy(), sd.cpu().numpy(), evidence.cpu().numpy()

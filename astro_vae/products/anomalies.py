@@ -133,9 +133,9 @@ def reasons(percentiles: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     words = []
     for i in range(len(table)):
         high = percentiles.iloc[i].sort_values(ascending=False)
-        parts = [f"{SCORES[str(n)].words} ({_ordinal(p)} percentile)" for n, p in high.items() if p >= HIGH]
+        parts = [f"{SCORES[str(n)].words} ({_percentile(p)})" for n, p in high.items() if p >= HIGH]
         if not parts:
-            parts = [f"highest in {str(high.index[0]).replace('_', ' ')} ({_ordinal(high.iloc[0])} percentile)"]
+            parts = [f"highest in {str(high.index[0]).replace('_', ' ')} ({_percentile(high.iloc[0])})"]
         parts += _extremes(table.iloc[i], {name: values[i] for name, values in measured.items()})
         if table["reason"].iloc[i]:
             parts.append(f"doubtful: {table['reason'].iloc[i]}")
@@ -143,12 +143,10 @@ def reasons(percentiles: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     return words
 
 
-def _ordinal(fraction: float) -> str:
-    """Return a percentile as 97th, 99.6th."""
+def _percentile(fraction: float) -> str:
+    """Return "percentile 97", "percentile 99.6"."""
     percent = min(100 * fraction, 99.9)
-    text = f"{percent:.1f}" if percent >= 99 else f"{percent:.0f}"
-    ending = "th" if text[-2:] in ("11", "12", "13") else {"1": "st", "2": "nd", "3": "rd"}.get(text[-1], "th")
-    return text + ending
+    return f"percentile {percent:.1f}" if percent >= 99 else f"percentile {percent:.0f}"
 
 
 def _extremes(row: pd.Series, percentiles: Mapping[str, float]) -> list[str]:

@@ -44,7 +44,9 @@ def encode(
     where the mean is over `settings.rotations` turns of the image, and each evidence is the
     importance-weighted bound (Burda et al. 2016, eq. 8) with q(z | x, y) of that label and the fitted prior.
     `settings.draws` is the number of draws per object and label in all: each turn gets its share, rounded
-    up, and the same draws serve every label. The calibrated ones have the evidence tempered by one number,
+    up, and the same draws serve every label. The likelihood counts with the power `settings.likelihood_power`,
+    as in fractional posteriors (Grunwald & van Ommen 2017): a decoder's errors are shared by many pixels, which
+    the likelihood takes for independent. The calibrated ones have the evidence tempered by one number,
     fitted on the labelled objects of the validation part.
 
     Parameters
@@ -79,7 +81,8 @@ def look(inference: Inference, block: Block, known: np.ndarray, settings: Produc
     `known` (B,) is each object's label, -1 where the most probable one is to be taken.
     """
     draws = math.ceil(settings.draws / settings.rotations)
-    answers = [inference.ask(images, draws) for images in block.rotations(settings.rotations)]
+    power = settings.likelihood_power
+    answers = [inference.ask(images, draws, power=power) for images in block.rotations(settings.rotations)]
     evidence = np.mean([answer.log_evidence for answer in answers], axis=0)  # (B, C)
     predicted = np.argmax(evidence + np.log(inference.frequencies), axis=1)
     label = np.where(known >= 0, known, predicted)

@@ -74,7 +74,7 @@ def fit_prior(settings: PriorSettings, *, model: Path, augmented: Path, objects:
     with step_lock(out.parent, "fit-prior"):
         out.unlink(missing_ok=True)  # a damaged one must not stand in the way of loading the model
         trained = models.load(model)
-        inference = Inference(trained, StandardNormal(trained.n_latents), seed=settings.seed)
+        inference = Inference(trained, StandardNormal(trained.module.n_latents), seed=settings.seed)
         mean, sd, label, parent = _posteriors(inference, Examples.open(augmented, objects), settings)
         eps = np.random.default_rng(settings.seed).standard_normal(mean.shape).astype(np.float32)
         prior = _fit(settings, mean + sd * eps, label, inference)

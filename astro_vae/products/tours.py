@@ -16,13 +16,14 @@ from astro_vae.products.priors import Reference
 STEPS = 9
 WIDEST = 2.5  # a traversal goes this many standard deviations of the real objects to either side
 LATENTS = 8
+CANDIDATES = 256  # references among which a typical one is looked for
 PAIRS = 3  # of labels that are joined by an interpolation, at most
 
 
 def traversal(inference: Inference, reference: Reference, label: int, latent: int, steps: int = STEPS) -> np.ndarray:
     """Return mean images (steps, *shape) as one latent goes from low to high, the others those of a typical object."""
     of_label = reference.z[reference.label == label]
-    z = np.repeat(typical(reference, label)[None], steps, axis=0)
+    z = np.repeat(typical(inference, reference, label)[None], steps, axis=0)
     z[:, latent] = of_label[:, latent].mean() + np.linspace(-WIDEST, WIDEST, steps) * of_label[:, latent].std()
     return inference.decode(z, np.full(steps, label))
 
@@ -47,19 +48,19 @@ def between_objects(
     return inference.decode((1 - way) * z[0] + way * z[1], np.where(way[:, 0] < 0.5, *labels))
 
 
-def typical(reference: Reference, label: int) -> np.ndarray:
-    """Return the latents (K,) of the reference at the median distance from the mean of its label.
+def typical(inference: Inference, reference: Reference, label: int) -> np.ndarray:
+    """Return the latents (K,) of the reference that has the median total brightness of its label.
 
-    The mean itself is no object, and what lies nearest to it is the smallest and faintest.
+    The mean of the latents is no object, and what lies nearest to it is among the smallest and faintest.
     """
-    z = reference.z[reference.label == label]
-    distance = ((z - z.mean(axis=0)) ** 2).sum(axis=1)
-    return z[np.argsort(distance, kind="stable")[len(z) // 2]]
+    z = reference.z[reference.label == label][:CANDIDATES]
+    brightness = inference.decode(z, np.full(len(z), label)).reshape(len(z), -1).sum(axis=1)
+    return z[np.argsort(brightness, kind="stable")[len(z) // 2]]
 
 
 def strongest_latents(inference: Inference, reference: Reference, label: int, n: int = LATENTS) -> np.ndarray:
     """Return the latents whose change by a standard deviation of real objects changes the image most."""
-    start = typical(reference, label)
+    start = typical(inference, reference, label)
     steps = np.diag(reference.z[reference.label == label].std(axis=0))
     z = np.concatenate([start - steps, start + steps])
     low, high = np.split(inference.decode(z, np.full(len(z), label)), 2)
@@ -89,7 +90,7 @@ def _interpolations(
     rows, words = [], []
     for one, other in pairs:
         names = inference.labels[one], inference.labels[other]
-        ends = typical(reference, one), typical(reference, other)
+        ends = typical(inference, reference, one), typical(inference, reference, other)
         for label, name in zip((one, other)[: 2 if inference.module.conditional else 1], names, strict=False):
             rows.append(interpolation(inference, *ends, label))
             words.append(f"decoded as {name}" if inference.module.conditional else f"{names[0]} to {names[1]}")

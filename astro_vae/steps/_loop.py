@@ -69,9 +69,11 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Go on from a state; one of another version of this module raises ValueError and changes nothing."""
+        if state.keys() != self.state().keys():
+            raise ValueError("other contents")
+        self.optimizer.load_state_dict(state["optimizer"])  # first, since it looks before it changes anything
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
         self.draws.set_state(state["random"]["draws"])
         torch.set_rng_state(state["random"]["cpu"])
         if "cuda" in state["random"] and torch.cuda.is_initialized():
@@ -153,9 +155,12 @@ def resume(training: Training, checkpoint: Checkpoint) -> None:
     """Go on from the checkpoint where there is one that fits, and say so."""
     state, reason = checkpoint.load()
     if state is not None:
-        training.restore(state)
-        print(f"train: goes on from {checkpoint.path} after {training.seen} examples", flush=True)
-    elif reason:
+        try:
+            training.restore(state)
+            print(f"train: goes on from {checkpoint.path} after {training.seen} examples", flush=True)
+        except ValueError as error:
+            reason = f"{checkpoint.path} was written by another version of astro_vae ({error})"
+    if reason:
         print(f"train: {reason}; starts afresh", flush=True)
 
 
@@ -181,7 +186,7 @@ def step(
     budget, optimizer = settings.train, training.optimizer
     done = training.seen / budget.examples
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate(budget, done)
+        group["lr"] = group["rate"] * learning_rate(budget, done)
     loss, sums = objective(
         images, labels, training.draws, beta=settings.beta * kl_weight(budget, done), free_nats=settings.free_nats
     )
@@ -247,10 +252,17 @@ def kl_weight(budget: TrainSettings, done: float) -> float:
     return min(1.0, done / budget.warm_up) if budget.warm_up else 1.0
 
 
+SCALE_RATE = 10
+"""The scale of a likelihood learns this much faster: AdamW moves a parameter by about the learning rate per step,
+and the logarithm of sigma has to come from the error of a first guess to that of a trained decoder."""
+
+
 def _groups(model: nn.Module, budget: TrainSettings) -> list[dict[str, Any]]:
     """Let weights decay, but neither biases nor the scale of a likelihood."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    scale = [p for name, p in model.named_parameters() if name.startswith("likelihood.")]
+    others = [p for name, p in model.named_parameters() if not name.startswith("likelihood.")]
     return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": budget.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in others if p.ndim >= 2], "weight_decay": budget.weight_decay, "rate": 1},
+        {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0, "rate": 1},
+        {"params": scale, "weight_decay": 0.0, "rate": SCALE_RATE},
     ]

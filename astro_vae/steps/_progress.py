@@ -11,6 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 REDRAW_SECONDS = 0.5
 LINE_SECONDS = 30.0
+WORDS = {
+    "elbo": "ELBO", "reconstruction": "reconstruction", "kl": "KL", "validation_elbo": "validation ELBO",
+    "validation_mse": "error", "active_units": "active",
+}
 
 
 class TrainingProgress:
@@ -25,7 +29,7 @@ class TrainingProgress:
     """
 
     def __init__(self, total: int, done: int, *, bar: bool) -> None:
-        self._total, self._seen = total, done
+        self._total, self._seen, self._active = total, done, 0.0
         self._shown = time.monotonic()
         self._progress = _bar() if bar and sys.stderr.isatty() else None
         if self._progress:
@@ -47,10 +51,11 @@ class TrainingProgress:
         return time.monotonic() - self._shown >= (REDRAW_SECONDS if self._progress else LINE_SECONDS)
 
     def show(self, seen: int, values: dict[str, float]) -> None:
-        """Show these values, in nats per object."""
+        """Show the values that have a name in `WORDS`, in nats per object."""
         now = time.monotonic()
         rate = (seen - self._seen) / max(now - self._shown, 1e-9)
-        words = [f"{name} {value:.5g}" for name, value in values.items()] + [f"{rate:.0f}/s"]
+        shown = {**values, "active_units": self._active}
+        words = [f"{word} {shown[name]:.5g}" for name, word in WORDS.items() if name in shown] + [f"{rate:.0f}/s"]
         self._shown, self._seen = now, seen
         if self._progress:
             self._progress.update(self._task, completed=seen, description="  ".join(words))
@@ -59,9 +64,8 @@ class TrainingProgress:
 
     def evaluation(self, row: dict[str, float]) -> None:
         """Show the figures of an evaluation."""
-        names = {"elbo": "ELBO", "reconstruction": "reconstruction", "kl": "KL", "validation_elbo": "validation ELBO",
-                 "validation_mse": "error", "active_units": "active"}
-        self.show(int(row["examples"]), {words: row[name] for name, words in names.items()})
+        self._active = row["active_units"]
+        self.show(int(row["examples"]), row)
 
     def say(self, text: str) -> None:
         """Print one line, above the bar where there is one."""

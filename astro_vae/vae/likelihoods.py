@@ -81,6 +81,29 @@ class Gaussian(Likelihood):
         return (x - parameters) ** 2 * (-0.5 / variance) - constant
 
 
+class CensoredGaussian(Gaussian):
+    r"""Gaussian noise with one learned sigma on data that were cut off at zero.
+
+    .. math:: \log p(x) = \sum_{x_i > 0} \log N(x_i; \mu_i, v_i) + \sum_{x_i \le 0} \log \Phi(-\mu_i / \sqrt{v_i})
+
+    Tobin (1958). A datum of zero says that the brightness lay below the threshold, not that it was nothing, so a
+    decoder may leave the dark part of an image anywhere below zero. As a mixture of densities and probabilities
+    it does not compare with the log-likelihood of other families.
+    """
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        sigma = self.variance.sqrt()
+        t = parameters / sigma
+        density = torch.exp(-0.5 * (t**2 + LOG_2PI))
+        return (parameters * torch.special.ndtr(t) + sigma * density).clamp_min(0)
+
+    def _terms(self, x: Tensor, parameters: Tensor, weight: Tensor | None) -> Tensor:
+        variance = self.variance if weight is None else self.variance + 1 / weight
+        dark = x <= 0
+        below = torch.special.log_ndtr(torch.where(dark, -parameters / variance.sqrt(), 0.0))
+        return torch.where(dark, below, super()._terms(x, parameters, weight))
+
+
 class Bernoulli(Likelihood):
     """Independent bits; `parameters` are logits.
 
@@ -129,6 +152,7 @@ def _log_integral(h: Tensor) -> Tensor:
 
 LIKELIHOODS: dict[str, type[Any]] = {
     "gaussian": Gaussian,
+    "censored_gaussian": CensoredGaussian,
     "bernoulli": Bernoulli,
     "continuous_bernoulli": ContinuousBernoulli,
 }

@@ -85,12 +85,13 @@ def write_survey(folder: Path, *, positions: bool = True) -> Survey:
     made = table(positions=positions)
     with Writer(survey.objects, (SIZE, SIZE), "float32", attributes) as writer:
         writer.append(pictures(np.random.default_rng(1)))
-        writer.table(made[[*FIRST_COLUMNS, *(c for c in made if c not in FIRST_COLUMNS)]], {**COLUMNS, **MEASURED, **own})
+        order = [*FIRST_COLUMNS, *(name for name in made if name not in FIRST_COLUMNS)]
+        writer.table(made[order], {**COLUMNS, **MEASURED, **own})
     parts = np.array(["train", "train", "validation", "test"])[np.arange(N) // 2 % 4]
-    pd.DataFrame({"object_id": made["object_id"], "group": np.arange(N) // 2, "part": parts, "reason": ""}).to_csv(
-        survey.split, index=False
-    )
-    augment(VIEW, AugmentSettings(total=400), objects=survey.objects, split=survey.split, out=survey.augmented, threads=1)
+    split = pd.DataFrame({"object_id": made["object_id"], "group": np.arange(N) // 2, "part": parts, "reason": ""})
+    split.to_csv(survey.split, index=False)
+    files = {"objects": survey.objects, "split": survey.split}
+    augment(VIEW, AugmentSettings(total=400), **files, out=survey.augmented, threads=1)
     return survey
 
 
@@ -112,7 +113,8 @@ def write_model(survey: Survey, name: str) -> None:
         "shape": [16, 16], "view": VIEW.model_dump(mode="json"), "labels": list(labels),
         "frequencies": [0.5, 0.5][: len(labels)], "settings": json.loads(settings.model_dump_json()),
     })
-    fit_prior(PRIOR, model=survey.model(name), augmented=survey.augmented, objects=survey.objects, out=survey.prior(name))
+    files = {"augmented": survey.augmented, "objects": survey.objects}
+    fit_prior(PRIOR, model=survey.model(name), **files, out=survey.prior(name))
 
 
 @pytest.fixture(autouse=True, scope="session")

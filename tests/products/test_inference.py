@@ -35,9 +35,8 @@ def exact_log_evidence(inference: Inference, x: np.ndarray) -> np.ndarray:
     w = (module.decode(torch.eye(2)) - module.decode(torch.zeros(1, 2))).reshape(2, 9).numpy().astype(float)
     centre = module.decode(torch.zeros(1, 2)).reshape(9).numpy().astype(float)
     covariance = 0.64 * w.T @ w + float(module.noise) * np.eye(9)
-    return np.stack([
-        multivariate_normal(centre + m.numpy().astype(float)[0] @ w, covariance).logpdf(x.reshape(len(x), 9)) for m in MEANS
-    ], axis=1)
+    means = [centre + mean[0].numpy().astype(float) @ w for mean in MEANS]
+    return np.stack([multivariate_normal(mean, covariance).logpdf(x.reshape(len(x), 9)) for mean in means], axis=1)
 
 
 def test_importance_weighted_evidence_is_the_closed_form(inference: Inference) -> None:

@@ -26,7 +26,8 @@ def inference(survey) -> Inference:
 
 def test_copies_of_the_object_itself_are_no_neighbours(inference: Inference) -> None:
     places = np.array([0, 0, 1, 2, 5], np.float32)
-    reference = Reference(places[:, None] * np.ones((1, 3), np.float32), np.zeros(5, np.int64), np.array([7, 7, 1, 2, 3]))
+    z = places[:, None] * np.ones((1, 3), np.float32)
+    reference = Reference(z, np.zeros(5, np.int64), np.array([7, 7, 1, 2, 3]))
     origin = np.zeros((2, 3), np.float32)
     found = scores.nearest_neighbours(seen(inference, origin, np.array([7, 99]), reference))
     root = np.sqrt(3)
@@ -54,7 +55,8 @@ def test_reconstruction_is_the_likelihood_per_pixel(inference: Inference) -> Non
     variance = float(inference.module.noise)
     squares = (inference.decode(z, np.zeros(1, int))[0] ** 2).mean()  # the image is black
     expected = 0.5 * (squares / variance + np.log(2 * np.pi * variance))
-    assert scores.reconstruction(seen(inference, z, np.zeros(1, int), reference))[0] == pytest.approx(expected, rel=1e-4)
+    found = scores.reconstruction(seen(inference, z, np.zeros(1, int), reference))
+    assert found[0] == pytest.approx(expected, rel=1e-4)
 
 
 def test_percentiles_share_ties_and_keep_what_is_not_known() -> None:

@@ -184,6 +184,23 @@ class TestInterruption:
         survey.train(QUICK, tmp_path)
         assert "is of other settings, data or version; starts afresh" in capsys.readouterr().out
 
+    def test_a_checkpoint_of_other_code_is_left_aside(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        checkpoint, training = Checkpoint(tmp_path, "this", 1), new_training()
+        state = training.state()
+        groups = state["optimizer"]["param_groups"]
+        for other in (
+            {**state, "more": 1}, {**state, "optimizer": {**state["optimizer"], "param_groups": [*groups, groups[0]]}}
+        ):
+            checkpoint.save({**other, "seen": 7})
+            _loop.resume(training, checkpoint)
+            assert training.seen == 0
+            assert "was written by another version of astro_vae" in capsys.readouterr().out
+        checkpoint.save({**state, "seen": 7})
+        _loop.resume(training, checkpoint)
+        assert training.seen == 7
+
     def test_a_damaged_checkpoint_is_left_aside(self, tmp_path: Path) -> None:
         checkpoint = Checkpoint(tmp_path, "this", 1)
         checkpoint.save({"seen": 3, "weights": torch.arange(1000.0)})
@@ -380,7 +397,7 @@ class TestCourse:
     ) -> None:
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         with TrainingProgress(100, 0, bar=True) as progress:
-            progress.show(50, {"ELBO": 12.5})
+            progress.show(50, {"elbo": 12.5})
             progress.say("a line")
         output = capsys.readouterr()
         assert output.out == ""
