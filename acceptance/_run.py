@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 
-def snakemake(root: Path, place: Path, config: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def snakemake(
+    root: Path, place: Path, config: Path, *words: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the workflow of `config` in `place` and return what it said."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(place),
                "--configfile", str(config), "--cores", "2", "--rerun-incomplete", *words]
@@ -23,5 +25,5 @@ def logs(place: Path) -> str:
 def mirror() -> Path:
     """Return the folder of real survey data."""
     folder = Path(os.environ.get("ASTRO_VAE_MIRROR", ""))
-    assert os.environ.get("ASTRO_VAE_MIRROR") and folder.is_dir(), "set ASTRO_VAE_MIRROR to a folder of survey data"
+    assert (folder / "www.jb.man.ac.uk").is_dir(), "set ASTRO_VAE_MIRROR to a folder of survey data"
     return folder

@@ -29,7 +29,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             super().do_GET()
             return
         data = Path(self.translate_path(self.path)).read_bytes()
-        sent = {"cut": data[: len(data) // 2], "wrong": bytes(len(data)), "page": b"<html>maintenance</html>"}[self.fault]
+        page = b"<html>maintenance</html>"
+        sent = {"cut": data[: len(data) // 2], "wrong": bytes(len(data)), "page": page}[self.fault]
         self.send_response(200)
         self.send_header("Content-Length", str(len(sent) if self.fault == "page" else len(data)))
         self.end_headers()

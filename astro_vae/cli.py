@@ -108,7 +108,9 @@ def run(
 
 
 @app.command()
-def download(settings: SettingsText, folder: Annotated[Path, typer.Option(help="Where downloads go.")], out: Out) -> None:
+def download(
+    settings: SettingsText, folder: Annotated[Path, typer.Option(help="Where downloads go.")], out: Out
+) -> None:
     """Fetch (or simulate) the survey's files and write manifest.csv."""
     from astro_vae.steps.download import download as step
 
@@ -179,7 +181,9 @@ def fit_prior(settings: SettingsText, model: Existing, objects: Existing, augmen
 
 
 @app.command()
-def encode(settings: SettingsText, model: Existing, prior: Existing, objects: Existing, split: Existing, out: Out) -> None:
+def encode(
+    settings: SettingsText, model: Existing, prior: Existing, objects: Existing, split: Existing, out: Out
+) -> None:
     """Write the latent catalog: latents.fits, .parquet and .vot."""
     from astro_vae.products.latents import encode as step
 
@@ -206,7 +210,9 @@ def rank(
 
 
 @app.command()
-def evaluate(settings: SettingsText, folder: Existing, objects: Existing, split: Existing, classifier: Existing, out: Out) -> None:
+def evaluate(
+    settings: SettingsText, folder: Existing, objects: Existing, split: Existing, classifier: Existing, out: Out
+) -> None:
     """Measure a model against references: metrics.json."""
     from astro_vae.evaluate import evaluate as step
 

@@ -18,6 +18,7 @@ from astro_vae.products import quality
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
 from astro_vae.products.catalog import read_catalog
+from astro_vae.products.gallery import draw_redrawn, short
 from astro_vae.products.priors import load_prior
 from astro_vae.products.samples import draw
 from astro_vae.settings import ProductSettings
@@ -25,12 +26,15 @@ from astro_vae.vae.priors import StandardNormal
 
 PARTS = ("validation", "test")
 MEAN_IMAGE_ROTATIONS = 4
+SHOWN = 16
 
 
 def evaluate(
     settings: ProductSettings, *, folder: Path, objects: Path, split: Path, classifier: Path, out: Path
 ) -> None:
     """Write metrics.json: figures with medians and bootstrap errors over sources, references beside.
+
+    A picture of some test objects and their reconstructions, reconstructions.png, is written beside it.
 
     Parameters
     ----------
@@ -56,6 +60,7 @@ def evaluate(
             "samples": _samples(inference, views, folder / "samples.h5", classifier, settings.bootstrap),
             "anomalies": _anomalies(read_catalog(folder / "anomalies.parquet"), catalog, inference.labels, settings),
         }
+        _redrawn(inference, views, catalog, out.with_name("reconstructions.png"))
         write_json(out, metrics)
     print(_summary(metrics))
 
@@ -86,6 +91,19 @@ def _parts(inference: Inference, views: Views, catalog: pd.DataFrame, n: int) ->
             )
         found[part] = {"objects": int(rows.sum()), "labelled": int(known.sum()), **figures}
     return found
+
+
+def _redrawn(inference: Inference, views: Views, catalog: pd.DataFrame, path: Path) -> None:
+    """Draw test objects (others where there are none), evenly spaced in the table, with their own labels."""
+    own, predicted = _labels(inference, catalog)
+    test = np.flatnonzero(views.table["part"] == "test")
+    test = test if len(test) else np.arange(len(views))
+    rows = test[np.linspace(0, len(test) - 1, min(SHOWN, len(test))).astype(int)]
+    draw_redrawn(
+        inference, views, rows, np.where(own >= 0, own, predicted)[rows], path,
+        titles=[short(str(name)) for name in views.table["object_id"].iloc[rows]],
+        suptitle="Objects of the test part, and what the model makes of them",
+    )
 
 
 def _labels(inference: Inference, catalog: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -33,8 +33,15 @@ FLOORS = {
     "settings_docs": 7,
 }
 # Within these a module may use those named before it.
-ORDERS = (("errors", "settings", "plan"), ("errors", "files"), ("vae", "linear"), ("columns", "objects"), ("steps", "classifier"), ("products", "evaluate"),
-          ("settings_docs", "runner", "cli"))
+ORDERS = (
+    ("errors", "settings", "plan"),
+    ("errors", "files"),
+    ("columns", "objects"),
+    ("vae", "linear"),
+    ("steps", "classifier"),
+    ("products", "evaluate"),
+    ("settings_docs", "runner", "cli"),
+)
 
 
 def rooms() -> list[Path]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from astro_vae import kinds
 from astro_vae import model as models
 from astro_vae.columns import Column
 from astro_vae.files import atomic, step_lock, write_text
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
 from astro_vae.products.catalog import read_catalog, write_catalog
+from astro_vae.products.gallery import draw_redrawn, short
 from astro_vae.products.priors import Reference, load_prior
 from astro_vae.products.scores import SCORES, TRIVIAL, Seen, forests, percentile, trivial_scores
 from astro_vae.settings import ProductSettings
@@ -24,7 +23,7 @@ from astro_vae.settings import ProductSettings
 HIGH = 0.95  # percentile from which a score is worth a word
 EXTREME = 0.98
 MIN_RADIUS_ARCSEC = 15.0
-PER_ROW = 8  # objects in a row of the gallery
+GALLERY = "The strangest objects, and what the model makes of them"
 
 KEPT = ("object_id", "ra", "dec", "label", "part", "group")
 MEASURED = {  # column: what to say where it is among the highest, and where it is among the lowest
@@ -76,7 +75,9 @@ def rank(
         table = table.drop(columns="row")
         write_catalog(table, {**views.objects.columns, **COLUMNS}, out, formats=(".fits", ".parquet", ".csv"))
         write_regions(table.head(settings.top), views.table.iloc[order], out.with_suffix(".reg"))
-        _gallery(inference, views, label, table.head(settings.top), order, out.with_suffix(".png"))
+        top = order[: settings.top]
+        titles = [f"{number}: {short(name)}" for number, name in enumerate(table["object_id"].head(settings.top), 1)]
+        draw_redrawn(inference, views, top, label[top], out.with_suffix(".png"), titles=titles, suptitle=GALLERY)
     first = table.iloc[0]
     print(f"{out.name}: {len(table)} objects ranked; the strangest is {first['object_id']}: {first['why']}")
 
@@ -186,45 +187,3 @@ def write_regions(table: pd.DataFrame, objects: pd.DataFrame, path: Path) -> Non
         return
     with atomic(path) as partial:
         Regions(circles).write(partial, format="ds9")
-
-
-def _gallery(
-    inference: Inference, views: Views, label: np.ndarray, table: pd.DataFrame, order: np.ndarray, path: Path
-) -> None:
-    """Draw the strangest objects, each above what the model makes of it."""
-    rows = order[: len(table)]
-    mask = np.zeros(len(views), bool)
-    mask[rows] = True
-    place = np.searchsorted(np.flatnonzero(mask), rows)
-    images = views.images(mask)[place]
-    z, _ = inference.encode(images, label[rows])
-    redrawn = np.clip(inference.decode(z, label[rows]), 0, 1)
-    columns = min(PER_ROW, len(rows))
-    seen, titles = [], []
-    for start in range(0, len(rows), columns):
-        part = slice(start, start + columns)
-        missing = columns - len(images[part])
-        for block in (images[part] / np.float32(255), redrawn[part]):
-            seen.append(np.concatenate([block, np.zeros((missing, *block.shape[1:]), np.float32)]))
-        names = [f"{r.rank}: {_short(str(r.object_id))}" for r in table.iloc[part].itertuples()]
-        titles += names + [""] * missing + [""] * columns
-    objects = views.table.iloc[rows]
-    kinds.kind(views.objects.attributes["kind"]).draw.grid(
-        path, np.concatenate(seen), columns=columns, titles=titles,
-        row_labels=["object", "as the model redraws it"] * (len(seen) // 2),
-        suptitle="The strangest objects, and what the model makes of them", **_sky(objects, len(titles)),
-    )
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 20 else f"{name[:19]}\u2026"
-
-
-def _sky(objects: pd.DataFrame, n: int) -> dict[str, Any]:
-    """Return direction of North and pixel scale where they are the same for all objects."""
-    found = {}
-    for name in ("north_deg", "pixel_arcsec"):
-        values = objects[name].to_numpy(float) if name in objects else np.array([np.nan])
-        if len(values) and np.all(values == values[0]):
-            found[name] = np.full(n, values[0])
-    return found

@@ -150,6 +150,7 @@ def test_metrics_have_their_references(made: Made, survey) -> None:
         assert figures["mse_mean_image"]["mean"] > 0
         elbo = figures["negative_elbo"]["mean"]
         assert figures["negative_bound_50"]["mean"] <= elbo + 1e-3 * abs(elbo)
+    assert (made.folder / "reconstructions.png").stat().st_size > 1000
     assert ("accuracy" in metrics["test"].get("label", {})) == (made.name != "unlabelled")
     assert ("triple" in metrics["anomalies"]) == (made.name != "unlabelled")
 

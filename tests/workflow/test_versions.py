@@ -68,7 +68,8 @@ def _train(results: Path) -> Figures:
 
 
 def _fit_prior(results: Path) -> Figures:
-    return {name: float(np.abs(tensor).mean()) for name, tensor in load_file(results / "pca/reference.safetensors").items()}
+    latents = load_file(results / "pca" / "reference.safetensors")
+    return {name: float(np.abs(tensor).mean()) for name, tensor in latents.items()}
 
 
 def _encode(results: Path) -> Figures:

@@ -18,7 +18,7 @@ OF_A_MODEL = {"fit_prior", "encode", "generate", "rank", "evaluate", "compare", 
 
 
 def test_every_product_is_there(finished: Any) -> None:
-    survey = {"manifest.csv", "objects.h5", "split.csv", "augmented.h5", "comparison.csv", "comparison.png", "report.html"}
+    survey = {"manifest.csv", "objects.h5", "split.csv", "augmented.h5", "comparison.csv", "report.html"}
     model = {
         *(f"latents.{x}" for x in ("fits", "parquet", "vot")),
         *(f"samples.{x}" for x in ("h5", "fits", "png")),

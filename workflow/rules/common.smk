@@ -20,10 +20,10 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 # Rules call `python`: the one that runs this workflow, whether or not its environment is activated.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", "")]),
+    ASTRO_VAE_EXECUTION=RUN.execution.model_dump_json(),
 )
-os.environ["ASTRO_VAE_EXECUTION"] = RUN.execution.model_dump_json()
 
 RESULTS = f"results/{RUN.run}"
 SURVEY = f"{RESULTS}/{{survey}}"
@@ -49,6 +49,11 @@ def params(step):
 def folder(wildcards):
     """Downloads lie in a folder per survey module, shared by all runs."""
     return f"data/{RUN.surveys[wildcards.survey].source.survey}"
+
+
+def folder_of_output(_, output):
+    """Give the folder that a step reads and writes in."""
+    return str(Path(output[0]).parent)
 
 
 def of_models(pattern):

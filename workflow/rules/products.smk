@@ -34,7 +34,7 @@ rule encode:
         objects=rules.prepare.output.objects,
         split=rules.split.output.split,
     output:
-        multiext(f"{MODEL}/latents", ".fits", ".parquet", ".vot"),
+        **{x: f"{MODEL}/latents.{x}" for x in ("fits", "parquet", "vot")},
     log:
         f"{MODEL}/logs/encode.log",
     benchmark:
@@ -49,7 +49,7 @@ rule encode:
         settings=params("encode"),
     shell:
         "python -m astro_vae encode --settings {params.settings:q} --model {input.model:q} --prior {input.prior:q}"
-        " --objects {input.objects:q} --split {input.split:q} --out {output[0]:q} > {log:q} 2>&1"
+        " --objects {input.objects:q} --split {input.split:q} --out {output.fits:q} > {log:q} 2>&1"
 
 
 rule generate:
@@ -58,7 +58,8 @@ rule generate:
         prior=rules.fit_prior.output.prior,
         reference=rules.fit_prior.output.reference,
     output:
-        samples=multiext(f"{MODEL}/samples", ".h5", ".fits"),
+        h5=f"{MODEL}/samples.h5",
+        fits=f"{MODEL}/samples.fits",
         grid=report(
             f"{MODEL}/samples.png",
             caption="../report/samples.rst",
@@ -78,7 +79,7 @@ rule generate:
         settings=params("generate"),
     shell:
         "python -m astro_vae generate --settings {params.settings:q} --model {input.model:q}"
-        " --prior {input.prior:q} --out {output.samples[0]:q} > {log:q} 2>&1"
+        " --prior {input.prior:q} --out {output.h5:q} > {log:q} 2>&1"
 
 
 rule rank:
@@ -90,7 +91,7 @@ rule rank:
         objects=rules.prepare.output.objects,
         split=rules.split.output.split,
     output:
-        tables=multiext(f"{MODEL}/anomalies", ".fits", ".parquet", ".csv", ".reg"),
+        **{x: f"{MODEL}/anomalies.{x}" for x in ("fits", "parquet", "csv", "reg")},
         gallery=report(
             f"{MODEL}/anomalies.png",
             caption="../report/anomalies.rst",
@@ -111,7 +112,7 @@ rule rank:
     shell:
         "python -m astro_vae rank --settings {params.settings:q} --model {input.model:q} --prior {input.prior:q}"
         " --latents {input.latents:q} --objects {input.objects:q} --split {input.split:q}"
-        " --out {output.tables[0]:q} > {log:q} 2>&1"
+        " --out {output.fits:q} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -140,7 +141,7 @@ rule evaluate:
         runtime=60,
     params:
         settings=params("evaluate"),
-        folder=MODEL,
+        folder=folder_of_output,
     shell:
         "python -m astro_vae evaluate --settings {params.settings:q} --folder {params.folder:q}"
         " --objects {input.objects:q} --split {input.split:q} --classifier {input.classifier:q}"

@@ -13,6 +13,8 @@ rule compare:
         ),
     log:
         f"{SURVEY}/logs/compare.log",
+    benchmark:
+        f"{SURVEY}/benchmarks/compare.tsv"
     conda:
         "../envs/astro_vae.yaml"
     resources:
@@ -33,6 +35,8 @@ rule report:
         ),
     log:
         f"{SURVEY}/logs/report.log",
+    benchmark:
+        f"{SURVEY}/benchmarks/report.tsv"
     conda:
         "../envs/astro_vae.yaml"
     resources:
@@ -40,7 +44,7 @@ rule report:
         runtime=10,
     params:
         settings=params("report"),
-        folder=SURVEY,
+        folder=folder_of_output,
     shell:
         "python -m astro_vae report --settings {params.settings:q} --folder {params.folder:q}"
         " --out {output.page:q} > {log:q} 2>&1"
