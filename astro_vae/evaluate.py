@@ -13,7 +13,7 @@ import pandas as pd
 from astro_vae import model as models
 from astro_vae.classifier import load_classifier
 from astro_vae.files import atomic, read_json, step_lock, write_json
-from astro_vae.objects import open_objects
+from astro_vae.objects import Objects, open_objects
 from astro_vae.products import quality
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
@@ -129,11 +129,15 @@ def _samples(inference: Inference, views: Views, path: Path, folder: Path, n: in
         return {}
     samples = open_objects(path)
     real = (views.table["part"] == "test") & views.table["label"].isin(labels)
-    found = {"agreement": _agreement(judge, labels, samples.read(), samples.usable["label"], n)}
+    asked = samples.usable["label"]
+    found = {
+        "agreement": _agreement(judge, labels, samples.read(), asked, n),
+        "agreement_not_thresholded": _agreement(judge, labels, _decoded(inference, samples), asked, n),
+    }
     if not isinstance(inference.prior, StandardNormal):
         images, table = draw(
             inference.under(StandardNormal(inference.module.n_latents)),
-            len(samples.usable) // len(labels), samples.attributes["seed"],
+            len(samples.usable) // len(labels), samples.attributes["seed"], threshold=samples.attributes["threshold"],
         )
         found["agreement_standard_normal"] = _agreement(judge, labels, images, table["label"], n)
     if real.any():
@@ -142,6 +146,12 @@ def _samples(inference: Inference, views: Views, path: Path, folder: Path, n: in
             views.table["group"][real].to_numpy(),
         )
     return found
+
+
+def _decoded(inference: Inference, samples: Objects) -> np.ndarray:
+    """Decode the samples' latents again: the images before their threshold."""
+    z = samples.usable[[f"z_{k}" for k in range(inference.module.n_latents)]].to_numpy()
+    return inference.decode(z, inference.label_numbers(samples.usable["label"]))
 
 
 def _agreement(
@@ -225,12 +235,13 @@ def compare(metrics: Sequence[Path], *, out: Path) -> None:
     _figure(table, out.with_suffix(".png"))
 
 
+CHANCE = "chance"
 REFERENCES = {
     "test_mse_mean_image": "mean image", "test_accuracy_most_frequent": "most frequent label",
-    "classifier_accuracy": "classifier on real objects",
+    "classifier_accuracy": "classifier on real objects", CHANCE: "chance",
 }
 PANELS: tuple[Panel, ...] = (  # title, figures with their words, a reference as a dashed line, logarithmic
-    ("Mean squared error on test", {"test_mse": "true label", "test_mse_inferred_label": "inferred label"},
+    ("Mean squared error on test (10$^{-4}$)", {"test_mse": "true label", "test_mse_inferred_label": "inferred label"},
      "test_mse_mean_image", True),
     ("Label found on test", {"test_accuracy": "p(label | image)", "classifier_accuracy": "classifier"},
      "test_accuracy_most_frequent", False),
@@ -244,17 +255,17 @@ def _figure(table: pd.DataFrame, path: Path) -> None:
     from matplotlib.figure import Figure
 
     odd = {str(name): str(name)[:-4].replace("_", " ") for name in table if str(name).endswith("_auc")}
-    panels: list[Panel] = [*PANELS, ("Anomalies found, area under the curve", odd, None, False)]
+    panels: list[Panel] = [*PANELS, ("Anomalies found, area under the curve", odd, CHANCE, False)]
     panels = [(t, {k: w for k, w in f.items() if k in table}, r, log) for t, f, r, log in panels]
     panels = [panel for panel in panels if panel[1]]
-    figure = Figure(figsize=(max(3.2 * len(panels), 3.2), 1.2 + 0.34 * max(len(table), 3)), layout="constrained")
+    figure = Figure(figsize=(max(3.2 * len(panels), 3.2), 1.4 + 0.34 * max(len(table), 3)), layout="constrained")
     for axes, (title, figures, reference, log) in zip(
         figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True
     ):
         _panel(axes, table, figures, reference)
         axes.set_title(title, fontsize=9)
         if log:
-            axes.set_xscale("log")
+            _logarithmic(axes)
     with atomic(path) as partial:
         figure.savefig(partial, dpi=150, metadata={"Software": None})
 
@@ -265,10 +276,21 @@ def _panel(axes: Any, table: pd.DataFrame, figures: Mapping[str, str], reference
         errors = table.get(f"{name}_error", math.nan)
         offset = 0.12 * ((len(figures) - 1) / 2 - i)
         axes.errorbar(table[name], height + offset, xerr=errors, fmt="o", ms=4, lw=1, capsize=2, label=words)
-    if reference is not None and reference in table:
-        axes.axvline(table[reference].mean(), color="0.5", ls="--", lw=1, label=REFERENCES[reference])
+    if reference is not None and (reference in table or reference == CHANCE):
+        place = 0.5 if reference == CHANCE else table[reference].mean()
+        axes.axvline(place, color="0.5", ls="--", lw=1, label=REFERENCES[reference])
     axes.set_yticks(height, table["model"])
     axes.set_ylim(-0.6, len(table) - 0.4)
     axes.grid(axis="x", alpha=0.3)
     axes.tick_params(labelsize=8)
-    axes.legend(fontsize=7, loc="best", frameon=False)
+    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
+
+
+def _logarithmic(axes: Any) -> None:
+    """Make the horizontal axis logarithmic, with plain numbers in units of 10^-4."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{1e4 * value:.3g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())

@@ -153,6 +153,11 @@ class TrainedModel:
         return np.array(self.contract["frequencies"], dtype=np.float64)
 
     @property
+    def threshold(self) -> float:
+        """Brightness below which the survey's images are 0, in units of an image's peak."""
+        return float(self.contract.get("threshold", 0.0))
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one object as the model sees it."""
         return tuple(self.contract["shape"])
@@ -199,6 +204,8 @@ class TrainedModel:
     def generate(self, label: str | int | None, n: int, seed: int) -> np.ndarray:
         """Return `n` mean images of latents drawn from the prior of a label: float32 (n, *shape).
 
+        What is fainter than the survey's own threshold (`threshold`) is 0.
+
         Parameters
         ----------
         label : str, int or None
@@ -216,7 +223,7 @@ class TrainedModel:
         for number in np.unique(numbers):
             chosen = torch.from_numpy(numbers == number)
             latents[chosen] = self.prior.sample(int(chosen.sum()), int(number), generator).float().cpu()
-        return self.decode(latents.numpy(), numbers)
+        return thresholded(self.decode(latents.numpy(), numbers), self.threshold)
 
     @torch.inference_mode()
     def score(self, images: Images, labels: Labels = None) -> pd.DataFrame:
@@ -300,6 +307,11 @@ class TrainedModel:
                 "give it an object file, or the views that its settings make"
             )
         return values
+
+
+def thresholded(images: np.ndarray, threshold: float) -> np.ndarray:
+    """Set what is fainter than `threshold` to 0, and what is brighter than 1 to 1."""
+    return np.where(images < max(threshold, 0), 0, np.minimum(images, 1)).astype(np.float32)
 
 
 def _load_prior(folder: Path, n_latents: int) -> priors.Prior:

@@ -126,6 +126,10 @@ def measure(
     }
 
 
+PHYSICAL = ("noise", "peak_flux", "total_flux", "total_flux_err", "snr")
+NO_FLUX_SCALE = "8-bit image without a flux scale: physical columns are null"
+
+
 def measure_scaled(
     image: np.ndarray, *, pixel_arcsec: float = math.nan, field: int | None = None, north_deg: float = math.nan
 ) -> dict[str, Any]:
@@ -143,11 +147,12 @@ def measure_scaled(
     frame = _field(image, field or min(image.shape))
     _, level, spread = sigma_clipped_stats(frame.ravel(), sigma=3.0, maxiters=5, axis=0)
     source = find_source(frame, level + THRESHOLD_SIGMA * spread, level + SIGNIFICANT_SIGMA * spread)
-    physical = ("noise", "peak_flux", "total_flux", "total_flux_err", "snr")
+    shape = _shape(frame, source, pixel_arcsec, north_deg, SIGNIFICANT_SIGMA * spread)
     return {
-        **dict.fromkeys(physical, math.nan),
-        **_shape(frame, source, pixel_arcsec, north_deg, SIGNIFICANT_SIGMA * spread),
+        **dict.fromkeys(PHYSICAL, math.nan),
+        **shape,
         "n_nonzero": int((frame > level + THRESHOLD_SIGMA * spread).sum()),
+        "warning": "; ".join(filter(None, (NO_FLUX_SCALE, shape["warning"]))),
     }
 
 

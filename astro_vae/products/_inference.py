@@ -146,7 +146,7 @@ class Inference:
         return torch.from_numpy(values).to(self.device)
 
     def _latents(self, z: np.ndarray) -> Tensor:
-        return torch.as_tensor(np.asarray(z, dtype=np.float32), device=self.device)
+        return torch.from_numpy(np.array(z, dtype=np.float32)).to(self.device)
 
     def _number(self, labels: np.ndarray) -> Tensor:
         return torch.as_tensor(np.asarray(labels), dtype=torch.long, device=self.device)

@@ -31,8 +31,9 @@ SAMPLE_COLUMNS = {"log_prior": Column("Log density of the sample's latents under
 def generate(settings: ProductSettings, *, model: Path, prior: Path, out: Path) -> None:
     """Write samples of each label: samples.h5, samples.fits and samples.png, and the tours through the latents.
 
-    A sample is the mean image of latents that are drawn from the prior of its label. All are kept: none is
-    chosen by its looks or by a classifier. The same seed gives the same samples.
+    A sample is the mean image of latents that are drawn from the prior of its label, thresholded as the images
+    of the survey are. All are kept: none is chosen by its looks or by a classifier. The same seed gives the
+    same samples.
 
     Parameters
     ----------
@@ -46,11 +47,13 @@ def generate(settings: ProductSettings, *, model: Path, prior: Path, out: Path) 
     fitted, reference = load_prior(prior)
     inference = Inference(trained, fitted)
     with step_lock(out.parent, "generate"):
-        images, table = draw(inference, settings.samples_per_label, settings.samples_seed)
+        threshold = trained.threshold
+        images, table = draw(inference, settings.samples_per_label, settings.samples_seed, threshold=threshold)
         attributes = {
             **{name: trained.contract.get(name) for name in ("kind", "survey", "pixel_arcsec")},
             "unit": "", "scaled": True, "labels": inference.labels, "prior": type(fitted).__name__,
-            "seed": settings.samples_seed, "astro_vae": __version__, "model": trained.contract["weights"],
+            "seed": settings.samples_seed, "threshold": threshold, "astro_vae": __version__,
+            "model": trained.contract["weights"],
         }
         _write_objects(out, images, table, attributes)
         _write_fits(out.with_suffix(".fits"), images, table, attributes)
@@ -59,14 +62,17 @@ def generate(settings: ProductSettings, *, model: Path, prior: Path, out: Path) 
     print(f"{out.name}: {settings.samples_per_label} samples per label ({', '.join(inference.labels) or 'no labels'})")
 
 
-def draw(inference: Inference, n: int, seed: int) -> tuple[np.ndarray, pd.DataFrame]:
-    """Draw n samples per label: images (C n, *shape), float32 in [0, 1], and their object table with latents."""
+def draw(inference: Inference, n: int, seed: int, *, threshold: float) -> tuple[np.ndarray, pd.DataFrame]:
+    """Draw n samples per label: images (C n, *shape), float32 in [0, 1], and their object table with latents.
+
+    What is fainter than `threshold` is set to 0, as the view does to the survey's own images.
+    """
     generator = torch.Generator().manual_seed(seed)
     images, tables = [], []
     for number, name in enumerate(_names(inference)):
         z = inference.prior.sample(n, number, generator).float().cpu().numpy()
         label = np.full(n, number)
-        images.append(np.clip(inference.decode(z, label), 0, 1))
+        images.append(models.thresholded(inference.decode(z, label), threshold))
         names = [f"{name or 'sample'}/{i:05d}" for i in range(n)]
         tables.append(pd.DataFrame({
             "object_id": names, "ra": math.nan, "dec": math.nan, "label": name, "status": "ok", "reason": "",

@@ -143,7 +143,8 @@ def _fingerprint(contract: Mapping[str, Any], network: model.Model) -> str:
 
 def _summary(data: TrainingData) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in zip(data.labels, data.counts, strict=True))
+    others = " and unlabelled ones" if (data.targets[data.kept] < 0).any() else ""
     return (
-        f"train: {int(data.kept.sum())} examples of {counts or 'no labelled objects'} and unlabelled ones, "
+        f"train: {int(data.kept.sum())} examples of {counts or 'no labelled objects'}{others}, "
         f"{len(data.validation.images)} objects to validate on"
     )

@@ -231,6 +231,7 @@ def test_the_image_that_lost_its_flux_scale() -> None:
     assert found["las_arcsec"] == pytest.approx(2 * 6 * math.sqrt(2 * math.log(51)) * PIXEL, rel=0.05)
     assert found["n_nonzero"] == np.count_nonzero(clipped)
     assert found["n_components"] == 1
+    assert found["warning"] == "8-bit image without a flux scale: physical columns are null"
     unknown = measure_scaled(clipped)
     assert math.isnan(unknown["las_arcsec"])
     assert math.isnan(unknown["position_angle_deg"])
