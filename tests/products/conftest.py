@@ -110,6 +110,7 @@ def write_model(survey: Survey, name: str) -> None:
     attributes = open_objects(survey.objects).attributes
     models.save(survey.model(name), module, {
         **{key: attributes[key] for key in ("kind", "survey", "unit", "scaled")}, "pixel_arcsec": 1.8,
+        "threshold": 0.02,
         "shape": [16, 16], "view": VIEW.model_dump(mode="json"), "labels": list(labels),
         "frequencies": [0.5, 0.5][: len(labels)], "settings": json.loads(settings.model_dump_json()),
     })

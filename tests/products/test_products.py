@@ -106,6 +106,7 @@ def test_samples_have_their_label_seed_and_sky(made: Made) -> None:
     images = samples.read()
     assert images.min() >= 0
     assert images.max() <= 1
+    assert not ((images > 0) & (images < 0.02)).any()  # the threshold of the survey's own images
     with fits.open(made.folder / "samples.fits") as hdus:
         assert [hdu.header["LABEL"] for hdu in hdus[1:]] == labels
         np.testing.assert_array_equal(hdus[1].data, images[:3])
