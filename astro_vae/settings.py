@@ -164,11 +164,11 @@ class TrainSettings(Section):
 
     examples: int = setting(400_000, "Examples seen in all.", unit="example", ge=1)
     batch: int = setting(128, "Examples per step.", unit="example", ge=1)
-    learning_rate: float = setting(1e-3, "Peak learning rate of AdamW.", gt=0)
-    weight_decay: float = setting(1e-4, "Weight decay of AdamW.", ge=0)
+    learning_rate: float = setting(2e-3, "Peak learning rate of AdamW.", gt=0)
+    weight_decay: float = setting(0.01, "Weight decay of AdamW.", ge=0)
     schedule: Literal["one_cycle", "cosine", "constant"] = setting("one_cycle", "Course of the learning rate.")
     warm_up: float = setting(
-        0.1, "Fraction of the examples over which the weight of the KL divergence rises to `beta`.", ge=0, le=1
+        0.15, "Fraction of the examples over which the weight of the KL divergence rises to `beta`.", ge=0, le=1
     )
     clip_norm: float = setting(10_000.0, "Largest norm of the gradient of the loss in nats (0: no limit).", ge=0)
     validate_every: int = setting(20_000, "Examples between two evaluations on validation.", unit="example", ge=1)
