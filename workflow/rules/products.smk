@@ -60,6 +60,7 @@ rule generate:
     output:
         h5=f"{MODEL}/samples.h5",
         fits=f"{MODEL}/samples.fits",
+        traversals=f"{MODEL}/traversals.png",
         grid=report(
             f"{MODEL}/samples.png",
             caption="../report/samples.rst",
@@ -129,6 +130,7 @@ rule evaluate:
         classifier=rules.classifier.output.folder,
     output:
         metrics=f"{MODEL}/metrics.json",
+        reconstructions=f"{MODEL}/reconstructions.png",
     log:
         f"{MODEL}/logs/evaluate.log",
     benchmark:
