@@ -14,19 +14,15 @@ from astro_vae.images import augment
 from astro_vae.objects import Writer, open_objects
 from astro_vae.settings import AugmentSettings
 from benchmarks._clock import compared, paired, seconds
-from benchmarks.augmenting import IN, OUT, N, bare
+from benchmarks.augmenting import N, OUT, bare, workload
 
 BLOCK = 2048
 
 
 def ratios() -> Iterator[str]:
     """Write 20,000 examples as the step does, and bare; then read them whole, and bare."""
-    rng = np.random.default_rng(1)
-    values = np.where(rng.random((600, IN, IN)) < 0.02, rng.integers(0, 256, (600, IN, IN)), 0).astype(np.uint8)
-    parents = rng.integers(0, len(values), N)
+    values, parents, transforms, maps = workload()
     settings = AugmentSettings(total=N)
-    transforms = augment.draw_transforms(parents, settings, seed=1)
-    maps = augment.matrices(transforms, IN, OUT)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "examples.h5"
 

@@ -40,7 +40,7 @@ def test_page_states_type_default_unit_and_meaning() -> None:
     assert "| `depth` | number > 0 | `2.5` | mJy | How deep. |" in page
     assert '| `codes` | map of names to list of integer | `{"a": [1]}` |  | Codes \\| by label. |' in page
     assert "| `survey` | text | **must be given** |" in page
-    assert "| `warm_up` | number >= 0 and <= 1 | `0.1` |" in page
+    assert "| `warm_up` | number >= 0 and <= 1 | `0.15` |" in page
 
 
 def test_schema_knows_each_survey_and_refuses_unknown_keys() -> None:
