@@ -14,7 +14,7 @@ from astro_vae.images import augment
 from astro_vae.objects import Writer, open_objects
 from astro_vae.settings import AugmentSettings
 from benchmarks._clock import compared, paired, seconds
-from benchmarks.augmenting import N, OUT, bare, workload
+from benchmarks.augmenting import OUT, N, bare, workload
 
 BLOCK = 2048
 
