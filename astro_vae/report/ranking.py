@@ -110,9 +110,9 @@ def _columns(scores: list[str], plain: list[str], meanings: Mapping[str, str]) -
         column("object", "name in the survey", numeric=False),
         column("label", "given by the survey or the user", numeric=False),
         column("part", "training objects are known to the model", numeric=False),
+        column("reason", "which score stands out, and how", numeric=False),
         *(column(score_words(name), meanings.get(name, "higher is more anomalous")) for name in scores),
         *(column(name.removeprefix(TRIVIAL), meanings.get(name, "a trivial score, for comparison")) for name in plain),
-        column("reason", "which score stands out, and how", numeric=False),
     ]
 
 

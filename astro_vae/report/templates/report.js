@@ -100,11 +100,11 @@
     dialog.querySelector(".big").replaceChildren(row.querySelector(".thumb").cloneNode(true));
     dialog.querySelector("h3").textContent = row.cells[2].dataset.v;
     dialog.querySelector(".where").textContent = row.dataset.position;
-    dialog.querySelector(".why").textContent = row.cells[row.cells.length - 1].dataset.v;
+    dialog.querySelector(".why").textContent = row.querySelector(".reason").dataset.v;
     const list = dialog.querySelector("dl");
     list.replaceChildren();
     heads.forEach((head, i) => {
-      if (i === 1 || i === 2 || i === heads.length - 1 || !row.cells[i].textContent.trim()) return;
+      if (i === 1 || i === 2 || row.cells[i].classList.contains("reason") || !row.cells[i].textContent.trim()) return;
       const term = document.createElement("dt");
       const data = document.createElement("dd");
       term.textContent = head.textContent;
