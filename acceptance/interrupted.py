@@ -36,7 +36,7 @@ def killed_run(root: Path, place: Path, config: Path) -> str:
     while not list(place.rglob("checkpoints/*")) and time.monotonic() < deadline:
         assert process.poll() is None, "the run ended before a checkpoint was written:\n" + logs(place)
         time.sleep(0.2)
-    # the group is the session's: every step of the workflow is in it
+    # every step of the workflow is in the group
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     subprocess.run([*command, "--unlock"], check=True, capture_output=True)

@@ -78,7 +78,8 @@ def _encode(results: Path) -> Figures:
 
 
 def _generate(results: Path) -> Figures:
-    return {"mean": float(open_objects(results / "pca" / "samples.h5").read().mean())}
+    samples = open_objects(results / "pca" / "samples.h5")
+    return {"rows": len(samples.usable), "columns": _text(",".join(samples.table))}
 
 
 def _rank(results: Path) -> Figures:
