@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pandas as pd
 import yaml
 from safetensors.numpy import load_file
 
-from acceptance._run import logs, snakemake
+from acceptance._run import logs
 from astro_vae.objects import open_objects
 
 
@@ -27,37 +28,52 @@ def configuration(root: Path, place: Path) -> Path:
     return path
 
 
-def killed_run(root: Path, place: Path, config: Path) -> str:
-    """Start the workflow, kill its whole process group a third into training; return the last line of progress."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(place),
-               "--configfile", str(config), "--cores", "2"]
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def command(config: Path) -> list[str]:
+    """Return the command that a user gives, again and again."""
+    return [sys.executable, "-m", "astro_vae", "run", "--config", str(config), "--cores", "2"]
+
+
+def killed_run(clone: Path, config: Path) -> str:
+    """Start the workflow, kill its whole process group in training; return the last line of progress.
+
+    On the way, a second run in the same folder must be refused.
+    """
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command(config), cwd=clone, start_new_session=True, stdout=quiet, stderr=quiet)
     deadline = time.monotonic() + 900
-    while not list(place.rglob("checkpoints/*")) and time.monotonic() < deadline:
-        assert process.poll() is None, "the run ended before a checkpoint was written:\n" + logs(place)
+    while not list(clone.rglob("checkpoints/*")) and time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before a checkpoint was written:\n" + logs(clone)
         time.sleep(0.2)
-    # every step of the workflow is in the group
+    second = subprocess.run(command(config), cwd=clone, capture_output=True, text=True, check=False)
+    assert second.returncode == 1, "a second run at once was not refused"
+    assert "already running" in second.stderr, second.stderr
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    subprocess.run([*command, "--unlock"], check=True, capture_output=True)
-    return next(place.rglob("cvae*/logs/train.log")).read_text().strip().splitlines()[-1]
+    return next(clone.rglob("cvae*/logs/train.log")).read_text().strip().splitlines()[-1]
 
 
 def run(place: Path, root: Path) -> str:
-    """Compare a run that was killed and resumed with one that was not."""
+    """Compare a run that was killed and resumed with one that was not, each in a clone of its own."""
     killed, whole = place / "killed", place / "whole"
-    for folder in (killed, whole):
-        folder.mkdir(exist_ok=True)
+    for clone in (killed, whole):
+        shutil.rmtree(clone, ignore_errors=True)
+        subprocess.run(["git", "clone", "--quiet", str(root), str(clone)], check=True)
     config = configuration(root, place)
-    last = killed_run(root, killed, config)
-    for folder in (killed, whole):
-        done = snakemake(root, folder, config)
-        assert done.returncode == 0, done.stderr[-2000:] + logs(folder)
+    last = killed_run(killed, config)
+    took = {}
+    for clone in (killed, whole):
+        start = time.monotonic()
+        done = subprocess.run(command(config), cwd=clone, capture_output=True, text=True, check=False)
+        took[clone.name] = time.monotonic() - start
+        assert done.returncode == 0, done.stderr[-2000:] + logs(clone)
     resumed = next(killed.rglob("cvae*/logs/train.log")).read_text()
-    assert "resum" in resumed.lower(), "the second run did not resume:\n" + resumed
+    assert "goes on from" in resumed, "the second run did not resume:\n" + resumed
     same = differences(killed, whole)
     assert same == [], f"these products differ: {same}"
-    return f"killed at: {last}\nresumed, and all products equal those of the unbroken run"
+    return (
+        f"killed at: {last}\na second run at once was refused\nresumed, and all products equal those of the "
+        f"unbroken run, which took {took['whole']:.0f} s"
+    )
 
 
 def differences(one: Path, other: Path) -> list[str]:

@@ -162,7 +162,7 @@ class AugmentSettings(Section):
 class TrainSettings(Section):
     """How long and how a model is trained; budgets are counted in examples, never in time."""
 
-    examples: int = setting(400_000, "Examples seen in all.", unit="example", ge=1)
+    examples: int = setting(360_000, "Examples seen in all.", unit="example", ge=1)
     batch: int = setting(128, "Examples per step.", unit="example", ge=1)
     learning_rate: float = setting(2e-3, "Peak learning rate of AdamW.", gt=0)
     weight_decay: float = setting(0.01, "Weight decay of AdamW.", ge=0)
