@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,8 @@ def server(folder: Path) -> Iterator[str]:
 
 def run(place: Path, root: Path) -> str:
     """Run the quick form of config/mirabest.yaml against each fault, then against a server that behaves."""
+    for left in ("data", "results"):  # an interrupted run of this target: the faults must meet an empty folder
+        shutil.rmtree(place / left, ignore_errors=True)
     config = place / "mirabest.yaml"
     settings = yaml.safe_load((root / "config" / "mirabest.yaml").read_text())
     survey = settings["surveys"]["mirabest"]
@@ -70,6 +73,7 @@ def run(place: Path, root: Path) -> str:
             whole = [p for p in (place / "data").rglob("*.gz") if not p.name.endswith(".part")]
             assert whole == [], f"{fault}: a bad file was left behind: {whole}"
             said.append(f"{fault}: {log.splitlines()[-1]}")
+            print(said[-1], flush=True)
         Handler.fault = ""
         done = snakemake(root, place, config, ASTRO_VAE_MIRROR=address)
     assert done.returncode == 0, done.stderr[-2000:] + logs(place)
