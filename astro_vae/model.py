@@ -154,7 +154,7 @@ class TrainedModel:
 
     @property
     def threshold(self) -> float:
-        """Brightness below which the survey's images are 0, in units of an image's peak."""
+        """Brightness below which samples are set to 0, as many pixels as are 0 in real images."""
         return float(self.contract.get("threshold", 0.0))
 
     @property
@@ -204,7 +204,7 @@ class TrainedModel:
     def generate(self, label: str | int | None, n: int, seed: int) -> np.ndarray:
         """Return `n` mean images of latents drawn from the prior of a label: float32 (n, *shape).
 
-        What is fainter than the survey's own threshold (`threshold`) is 0.
+        What is fainter than `threshold` is 0, as it is in images of a survey that are cut off.
 
         Parameters
         ----------

@@ -107,22 +107,8 @@ def open_training_data(
             f"{split}: nothing to {'validate' if kept.any() else 'train'} on among the labels that the model wants "
             f"({', '.join(labels)}) and the unlabelled; check model.labels and split.validation_fraction"
         )
-    training = read_part(objects, split, "train", view, labels)
-    contract = {
-        **_contract(opened, view), "shape": list(examples.shape), "threshold": faintest(training.images),
-        "inputs": checksums,
-    }
+    contract = {**_contract(opened, view), "shape": list(examples.shape), "inputs": checksums}
     return TrainingData(examples, kept, targets, labels, counts, validation, contract)
-
-
-def faintest(images: np.ndarray) -> float:
-    """Return the survey's threshold in units of an image's peak: the median over images of the least value above 0.
-
-    Images that are nowhere 0 were not thresholded; for them it is 0. `images` is uint8 (N, *shape).
-    """
-    flat = images.reshape(len(images), -1)
-    least = np.where(flat > 0, flat, 255).min(axis=1)[(flat == 0).any(axis=1) & (flat > 0).any(axis=1)]
-    return float(np.median(least)) / 255 if 2 * len(least) > len(flat) else 0.0
 
 
 def label_index(names: Sequence[str] | np.ndarray, labels: Sequence[str]) -> np.ndarray:

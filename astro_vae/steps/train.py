@@ -74,7 +74,7 @@ def train(
             trained = _fit_pca(settings, data)
         else:
             trained = _fit_vae(settings, data, contract, checkpoints, execution)
-        _write(out, trained, contract)
+        _write(out, trained, {**contract, "threshold": threshold(trained.network, data)})
         shutil.rmtree(checkpoints, ignore_errors=True)
 
 
@@ -99,7 +99,7 @@ def _fit_vae(
     with matmul_precision(settings.train.precision):
         machine = ran_on(fabric)
         training = fit(network, data, settings, fabric, checkpoint=checkpoint, execution=execution)
-    return Trained(network.cpu(), training.history, training.best_at, machine)
+    return Trained(network.cpu().eval(), training.history, training.best_at, machine)
 
 
 def _fit_pca(settings: PcaSettings, data: TrainingData) -> Trained:
@@ -114,6 +114,34 @@ def _fit_pca(settings: PcaSettings, data: TrainingData) -> Trained:
     network = Ppca.fit(x, settings.latents, n_labels=len(data.labels), seed=settings.seed)
     row = {"examples": len(rows), **validate(network, data.validation, data.frequencies, seed=settings.seed)}
     return Trained(network, [row], len(rows), {"device": "cpu", "torch": torch.__version__, "numpy": np.__version__})
+
+
+@torch.inference_mode()
+def threshold(network: model.Model, data: TrainingData, n: int = 2048) -> float:
+    """Return the brightness above which lie as many pixels of redrawn images as of the images above 0.
+
+    The images of many surveys are cut off at a few sigma and are 0 below; a decoder leaves a faint ripple there.
+    What it draws is cut off at this level in turn. It is 0 for images that are nowhere 0.
+
+    Parameters
+    ----------
+    network : Module
+        A trained model.
+    data : TrainingData
+    n : int
+        Examples to look at.
+    """
+    known = data.targets >= 0
+    rows = np.flatnonzero(known if known.any() else data.kept)[:n]
+    draws, drawn, bright = torch.Generator().manual_seed(0), [], 0.0
+    for some in np.array_split(rows, max(len(rows) // 256, 1)):
+        x = torch.from_numpy(data.images(some)).float() / 255
+        y = torch.from_numpy(data.targets[some])
+        posterior = network.encode(x, y)
+        eps = torch.randn(posterior.mu.shape, generator=draws)
+        drawn.append(network.decode(posterior.sample(eps), y).flatten().numpy())
+        bright += float((x > 0).double().mean()) * len(some) / len(rows)
+    return max(float(np.quantile(np.concatenate(drawn), 1 - bright)), 0.0) if bright < 1 else 0.0
 
 
 def _write(out: Path, trained: Trained, contract: Mapping[str, Any]) -> None:
