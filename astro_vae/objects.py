@@ -26,7 +26,6 @@ FIRST_COLUMNS = ("object_id", "ra", "dec", "label", "status", "reason", "row")
 CHUNK_ROWS = 64
 CHUNK_BYTES = 2**20  # a chunk larger than HDF5's cache (8 MiB) is packed again at every write into it
 PACKED_ROWS = 4096  # a table at least this long is compressed
-LAYERS = ("values", "ivar", "mask")
 
 
 @dataclass

@@ -18,6 +18,6 @@ def mirror() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep tests from fighting for cores, and from reading the settings of a surrounding run."""
+def _no_settings_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests from reading the settings of a surrounding run."""
     monkeypatch.delenv("ASTRO_VAE_EXECUTION", raising=False)
