@@ -52,13 +52,13 @@ class Seen:
 
     def section(self, name: str, model: type[Any]) -> Any:
         """Validate one section; a section that is not given has its defaults."""
-        from astro_vae.settings import validate
+        from astro_vae.section import validate
 
         return validate(model, self.data.get(name, {}), origin=f"--settings, {name}")
 
     def source(self) -> Any:
         """Validate `source` with the class of its survey."""
-        from astro_vae.settings import validate
+        from astro_vae.section import validate
         from astro_vae.surveys import SOURCES
 
         name = self.data.get("source", {}).get("survey")
@@ -75,7 +75,8 @@ class Seen:
 
     def products(self) -> Any:
         """Gather the settings of products that are given one by one (`products.draws`, …)."""
-        from astro_vae.settings import ProductSettings, validate
+        from astro_vae.section import validate
+        from astro_vae.settings import ProductSettings
 
         given = {key.removeprefix("products."): value for key, value in self.data.items() if "products." in key}
         return validate(ProductSettings, given, origin="--settings, products")
@@ -83,7 +84,8 @@ class Seen:
 
 def execution() -> Any:
     """Read how to run from the environment, where the workflow puts it: it never makes a step run again."""
-    from astro_vae.settings import ExecutionSettings, validate
+    from astro_vae.section import validate
+    from astro_vae.settings import ExecutionSettings
 
     return validate(ExecutionSettings, json.loads(os.environ.get("ASTRO_VAE_EXECUTION", "{}")), origin="execution")
 

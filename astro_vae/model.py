@@ -29,7 +29,8 @@ from astro_vae.errors import UserError
 from astro_vae.files import atomic, checksum, read_json, write_json
 from astro_vae.linear import Ppca
 from astro_vae.objects import Objects
-from astro_vae.settings import ModelSettings, PcaSettings, VaeSettings, ViewSettings, validate
+from astro_vae.section import validate
+from astro_vae.settings import ModelSettings, PcaSettings, VaeSettings, ViewSettings
 from astro_vae.vae import objectives, priors
 from astro_vae.vae.vae import Vae, build_vae
 

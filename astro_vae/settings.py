@@ -10,61 +10,19 @@ What a survey's own files need (`source:`) is defined by the survey's module, as
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    SerializeAsAny,
-    Tag,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BeforeValidator, Discriminator, SerializeAsAny, Tag, ValidationInfo, model_validator
 
 from astro_vae.errors import UserError
+from astro_vae.section import Section, setting, unknown, validate
 
 # A leading hyphen would be read as an option where the name is a word of a command.
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 RESERVED_MODEL_NAMES = ("benchmarks", "classifier", "logs")  # these folders lie beside those of the models
-
-
-def setting(default: Any, meaning: str, *, unit: str = "", **constraints: Any) -> Any:
-    """Describe one setting: its default (`...` where it must be given), meaning and unit."""
-    extra: Any = {"unit": unit} if unit else None
-    if isinstance(default, (dict, list)):
-        constraints["default_factory"] = default.copy
-    else:
-        constraints["default"] = default
-    return Field(description=meaning, json_schema_extra=extra, **constraints)
-
-
-class Section(BaseModel):
-    """A group of settings; unknown keys are refused with the nearest known one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_keys(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            for key in data:
-                if key not in cls.model_fields:
-                    raise ValueError(_unknown(key, cls.model_fields))
-        return data
-
-
-def _unknown(key: object, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else "known here: " + ", ".join(sorted(known))
-    return f"unknown setting '{key}'; {hint}"
 
 
 class SourceSettings(Section):
@@ -298,7 +256,7 @@ def _as_source(value: Any, info: ValidationInfo) -> SourceSettings:
     if not isinstance(value, Mapping) or "survey" not in value:
         raise ValueError("must have a key 'survey'; known: " + ", ".join(sorted(known)))
     if not isinstance(value["survey"], str) or value["survey"] not in known:
-        raise ValueError(_unknown(value["survey"], known).replace("setting", "survey"))
+        raise ValueError(unknown(value["survey"], known).replace("setting", "survey"))
     return known[value["survey"]].model_validate(value)
 
 
@@ -346,21 +304,6 @@ class Settings(Section):
         for name in (m for s in self.surveys.values() for m in s.models if m in RESERVED_MODEL_NAMES):
             raise ValueError(f"a model cannot be called '{name}': that folder is taken; choose another name")
         return self
-
-
-def validate(
-    model: type[Section], data: Any, *, origin: str, sources: Mapping[str, type[SourceSettings]] | None = None
-) -> Any:
-    """Validate `data` as `model`, or raise a `UserError` that names origin, key and remedy, a line each."""
-    try:
-        return model.model_validate(data, context={"sources": sources or {}})
-    except ValidationError as error:
-        lines = [f"  {_place(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
-        raise UserError(f"{origin}: these settings cannot be used:\n" + "\n".join(lines)) from None
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "(top)"
 
 
 def load(path: Path, sources: Mapping[str, type[SourceSettings]]) -> Settings:

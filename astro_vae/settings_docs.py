@@ -14,7 +14,8 @@ from typing import Any
 from astro_vae import settings
 from astro_vae.errors import UserError
 from astro_vae.files import write_text
-from astro_vae.settings import Section, SourceSettings
+from astro_vae.section import Section
+from astro_vae.settings import SourceSettings
 
 PAGE = Path("docs/settings.md")
 SCHEMA = Path("config/schema.json")

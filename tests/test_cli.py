@@ -15,6 +15,7 @@ from astro_vae import cli, plan, settings, surveys
 from astro_vae.errors import UserError
 from astro_vae.files import step_lock
 from astro_vae.runner import run_workflow
+from astro_vae.section import validate
 
 COMMANDS = sorted(command.name or command.callback.__name__ for command in cli.app.registered_commands)
 ROOT = Path(__file__).parents[1]
@@ -71,7 +72,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 @pytest.mark.slow
 def test_every_command_in_the_order_of_the_workflow(tmp_path: Path) -> None:
-    made = settings.validate(settings.Settings, TINY, origin="tiny", sources=surveys.SOURCES)
+    made = validate(settings.Settings, TINY, origin="tiny", sources=surveys.SOURCES)
     data, folder = tmp_path / "data", tmp_path / "s"
     model = folder / "m"
 

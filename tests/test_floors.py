@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "astro_vae"
 FLOORS = {
     "columns": 0,
     "errors": 0,
+    "section": 0,
     "settings": 0,
     "plan": 0,
     "files": 0,
@@ -34,7 +35,7 @@ FLOORS = {
 }
 # Within these a module may use those named before it.
 ORDERS = (
-    ("errors", "settings", "plan"),
+    ("errors", "section", "settings", "plan"),
     ("errors", "files"),
     ("columns", "objects"),
     ("vae", "linear"),

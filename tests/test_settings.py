@@ -10,7 +10,8 @@ import pytest
 
 from astro_vae import plan, settings
 from astro_vae.errors import UserError
-from astro_vae.settings import Section, SourceSettings, setting
+from astro_vae.section import Section, setting, validate
+from astro_vae.settings import SourceSettings
 
 
 class _Source(SourceSettings):
@@ -30,7 +31,7 @@ def _config(**survey: Any) -> dict[str, Any]:
 
 
 def _validated(data: Any) -> settings.Settings:
-    return settings.validate(settings.Settings, data, origin="test.yaml", sources=SOURCES)
+    return validate(settings.Settings, data, origin="test.yaml", sources=SOURCES)
 
 
 def _sections() -> list[type[Section]]:

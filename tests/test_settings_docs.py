@@ -9,7 +9,8 @@ import pytest
 
 from astro_vae import settings, settings_docs
 from astro_vae.errors import UserError
-from astro_vae.settings import SourceSettings, setting
+from astro_vae.section import Section, setting
+from astro_vae.settings import SourceSettings
 from astro_vae.surveys import SOURCES
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +28,7 @@ def test_generated_files_are_up_to_date() -> None:
 
 
 def test_every_section_has_a_place_on_the_page() -> None:
-    subclasses, known = [settings.Section], set()
+    subclasses, known = [Section], set()
     while subclasses:
         found = [c for c in subclasses.pop().__subclasses__() if c.__module__ == settings.__name__]
         subclasses += found

@@ -21,7 +21,8 @@ from astro_vae.report.objects_section import objects_section
 from astro_vae.report.ranking import rankings_section, shown_ids, strip
 from astro_vae.report.summary import best, summary
 from astro_vae.report.thumbnails import Sheets, sheets
-from astro_vae.settings import ViewSettings, validate
+from astro_vae.section import validate
+from astro_vae.settings import ViewSettings
 
 CONTENTS = {
     "summary": "Summary", "objects": "Objects", "comparison": "Comparison", "models": "Models",

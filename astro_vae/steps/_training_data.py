@@ -13,7 +13,8 @@ import pandas as pd
 from astro_vae.errors import UserError
 from astro_vae.files import checksum
 from astro_vae.objects import Objects, open_objects
-from astro_vae.settings import AugmentSettings, Section, ViewSettings
+from astro_vae.section import Section
+from astro_vae.settings import AugmentSettings, ViewSettings
 from astro_vae.steps._examples import Examples, load_part, read_split
 
 

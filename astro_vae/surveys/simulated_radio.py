@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from astro_vae.columns import Column
 from astro_vae.errors import UserError
-from astro_vae.settings import ExecutionSettings, SourceSettings, setting
+from astro_vae.section import setting
+from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys.candidate import Candidate
 
 if TYPE_CHECKING:
