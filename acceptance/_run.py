@@ -13,7 +13,7 @@ def snakemake(
 ) -> subprocess.CompletedProcess[str]:
     """Run the workflow of `config` in `place` and return what it said."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(place),
-               "--configfile", str(config), "--cores", "2", "--rerun-incomplete", *words]
+               "--configfile", str(config), "--cores", str(len(os.sched_getaffinity(0))), "--rerun-incomplete", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
 
 

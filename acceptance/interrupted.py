@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -34,15 +35,15 @@ def command(config: Path) -> list[str]:
 
 
 def killed_run(clone: Path, config: Path) -> str:
-    """Start the workflow, kill its whole process group in training; return the last line of progress.
+    """Start the workflow, kill its whole process group a third into training; return the last line of progress.
 
     On the way, a second run in the same folder must be refused.
     """
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command(config), cwd=clone, start_new_session=True, stdout=quiet, stderr=quiet)
     deadline = time.monotonic() + 900
-    while not list(clone.rglob("checkpoints/*")) and time.monotonic() < deadline:
-        assert process.poll() is None, "the run ended before a checkpoint was written:\n" + logs(clone)
+    while (share_trained(clone) < 1 / 3 or not list(clone.rglob("checkpoints/*"))) and time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before a third of the training:\n" + logs(clone)
         time.sleep(0.2)
     second = subprocess.run(command(config), cwd=clone, capture_output=True, text=True, check=False)
     assert second.returncode == 1, "a second run at once was not refused"
@@ -50,6 +51,13 @@ def killed_run(clone: Path, config: Path) -> str:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     return next(clone.rglob("cvae*/logs/train.log")).read_text().strip().splitlines()[-1]
+
+
+def share_trained(clone: Path) -> float:
+    """Return the share of the examples that the last line of the autoencoder's log counts."""
+    lines = [line for log in clone.rglob("cvae*/logs/train.log") for line in log.read_text().splitlines()]
+    seen = re.match(r"\s*(\d+) of (\d+) examples", lines[-1]) if lines else None
+    return int(seen[1]) / int(seen[2]) if seen else 0.0
 
 
 def run(place: Path, root: Path) -> str:

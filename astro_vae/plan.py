@@ -32,7 +32,7 @@ STEPS = {
     "fit-prior": Step(1, ("products.prior",)),
     "encode": Step(1, ("products.rotations", "products.draws", "products.likelihood_power")),
     "generate": Step(1, ("products.samples_per_label", "products.samples_seed")),
-    "rank": Step(1, ("products.rotations", "products.neighbours", "products.top")),
+    "rank": Step(2, ("products.rotations", "products.neighbours", "products.combined", "products.top")),
     "evaluate": Step(
         1, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed")
     ),

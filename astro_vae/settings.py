@@ -207,6 +207,9 @@ class PriorSettings(Section):
     seed: int = setting(1, "Seed of the fit.")
 
 
+ScoreName = Literal["reconstruction", "latent_density", "isolation_forest", "nearest_neighbours"]
+
+
 class ProductSettings(Section):
     """What is made of a trained model."""
 
@@ -223,6 +226,12 @@ class ProductSettings(Section):
     samples_seed: int = setting(1, "Seed of the samples.")
     top: int = setting(24, "Objects in the gallery of anomalies.", ge=1)
     neighbours: int = setting(10, "Neighbours of the nearest-neighbour score.", ge=1)
+    combined: tuple[ScoreName, ...] = setting(
+        ("reconstruction", "latent_density"),
+        "Scores that make the rank, combined by Fisher's method. The default takes one of each kind, what cannot be "
+        "redrawn and what has improbable latents; the others look at the same latents again.",
+        min_length=1,
+    )
     normal_labels: tuple[str, ...] = setting(
         (), "Labels that count as ordinary when a ranking is evaluated (empty: the labels that the model knows)."
     )

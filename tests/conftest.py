@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,17 @@ def mirror() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("ASTRO_VAE_MIRROR is not set to a folder of real survey data")
     return Path(folder)
+
+
+@pytest.fixture
+def single_thread() -> Iterator[None]:
+    """Let torch compute on one thread, so that sums are the same on every machine with these units."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

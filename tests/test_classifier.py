@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,11 @@ from astro_vae.settings import AugmentSettings, ClassifierSettings, ExecutionSet
 from astro_vae.steps._examples import load_part
 from astro_vae.steps.augment import augment
 
+pytestmark = pytest.mark.usefixtures("single_thread")
+
 OBJECTS, SIDE = 100, 32
 VIEW, AUGMENT = ViewSettings(size=24, frame=24), AugmentSettings(total=800)
 SETTINGS = ClassifierSettings(examples=8000)
-
-
-@pytest.fixture(autouse=True)
-def _single_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def make_survey(folder: Path, labels: list[str]) -> dict[str, Path]:

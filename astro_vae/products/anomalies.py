@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from astro_vae.products._views import Views
 from astro_vae.products.catalog import read_catalog, write_catalog
 from astro_vae.products.gallery import draw_redrawn, short
 from astro_vae.products.priors import Reference, load_prior
-from astro_vae.products.scores import SCORES, TRIVIAL, Seen, forests, percentile, trivial_scores
+from astro_vae.products.scores import SCORES, TRIVIAL, Seen, fisher, forests, percentile, trivial_scores
 from astro_vae.settings import ProductSettings
 
 HIGH = 0.95  # percentile from which a score is worth a word
@@ -34,7 +34,7 @@ MEASURED = {  # column: what to say where it is among the highest, and where it 
 }
 COLUMNS = {
     "rank": Column("Rank, 1 is the strangest", ucd="meta.record"),
-    "combined": Column("Mean of the percentiles of the scores, in [0, 1]; higher is stranger", ucd="stat.rank"),
+    "combined": Column("Fisher's combination of scores: mean of -log(share of objects as strange)", "", "stat.value"),
     **{name: Column(score.description, score.unit, "stat.value") for name, score in SCORES.items()},
     **{name: Column(words, "", "stat.value") for name, (_, words) in TRIVIAL.items()},
     "label_predicted": Column("Label under which the object was judged", ucd="src.class"),
@@ -51,7 +51,7 @@ def rank(
 
     Every object is judged under its predicted label, whether or not the survey gives one, so that
     knowing a label makes no object less strange. Each score is averaged over `settings.rotations` turns;
-    the combined score is the mean of their percentiles.
+    those of `settings.combined` are combined by Fisher's method and make the rank.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def rank(
         views = Views(objects, split, trained)
         label = _labels(read_catalog(latents), views.table, inference)
         scores = score(inference, reference, views, label, settings)
-        table = ranking(views.table, scores, label, inference.labels)
+        table = ranking(views.table, scores, label, inference.labels, settings.combined)
         order = table["row"].to_numpy()
         table = table.drop(columns="row")
         write_catalog(table, {**views.objects.columns, **COLUMNS}, out, formats=(".fits", ".parquet", ".csv"))
@@ -110,12 +110,12 @@ def score(
 
 
 def ranking(
-    table: pd.DataFrame, scores: Mapping[str, np.ndarray], label: np.ndarray, labels: list[str]
+    table: pd.DataFrame, scores: Mapping[str, np.ndarray], label: np.ndarray, labels: list[str], combined: Sequence[str]
 ) -> pd.DataFrame:
     """Return the table of the ranking, the strangest first; `row` is the place in the table of objects."""
     percentiles = pd.DataFrame({name: percentile(values) for name, values in scores.items()})
     made = table[[name for name in KEPT if name in table]].reset_index(drop=True)
-    made.insert(0, "combined", percentiles.mean(axis=1).to_numpy())
+    made.insert(0, "combined", fisher(percentiles[list(combined)]))
     for name, values in scores.items():
         made[name] = values
     made = pd.concat([made, trivial_scores(table).reset_index(drop=True)], axis=1)

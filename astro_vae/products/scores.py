@@ -119,7 +119,7 @@ SCORES = {
         "far from its nearest neighbours",
     ),
 }
-"""Scores by name, each averaged over rotations and then combined."""
+"""Scores by name, each averaged over rotations; `fisher` combines them."""
 
 
 TRIVIAL = {
@@ -146,6 +146,25 @@ def percentile(scores: np.ndarray) -> np.ndarray:
     known = np.isfinite(scores)
     ranks = pd.Series(scores).where(known).rank().to_numpy()
     return (ranks - 1) / max(int(known.sum()) - 1, 1)
+
+
+def fisher(percentiles: pd.DataFrame) -> np.ndarray:
+    """Combine scores by Fisher's method: the mean of -log(fraction of objects at least as strange), nat.
+
+    Under it an object that is extreme in one score outranks one that is a little high in all.
+
+    Parameters
+    ----------
+    percentiles : DataFrame
+        A column per score as `percentile` makes it, (N, S).
+
+    References
+    ----------
+    Fisher R. A., 1932, Statistical Methods for Research Workers, 4th edition, section 21.1.
+    """
+    n = len(percentiles)
+    at_least = ((1 - percentiles) * (n - 1) + 0.5) / n  # half an object: no fraction is 0
+    return -np.log(at_least).mean(axis=1).to_numpy()
 
 
 def forests(reference: Reference, seed: int = 0) -> dict[int, IsolationForest]:

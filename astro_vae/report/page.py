@@ -88,7 +88,7 @@ def _page(results: SurveyResults, seen: Mapping[str, Any], drawn: Sheets) -> dic
         "objects": objects_section(results), "comparison": comparison_section(results),
         "models": models_section(results.models), "rankings": rankings,
         "ranking_words": "Each score is averaged over rotations of the image; bars show the fraction of objects that "
-        "score lower. The combined score is the mean of these fractions.",
+        "score lower. The combined score makes the rank: Fisher's combination of the scores that the settings name.",
         "times": provenance.times_rows(results), "versions": provenance.versions_rows(results),
         "files": provenance.files_rows(results), "settings": provenance.settings_text(seen),
         "python": provenance.python_lines(results), "footer": provenance.footer(results, seen),

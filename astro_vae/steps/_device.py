@@ -12,6 +12,7 @@ import lightning_fabric
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import nn
 
 from astro_vae.errors import UserError
@@ -37,8 +38,11 @@ def open_fabric(module: nn.Module, precision: str, execution: ExecutionSettings)
     on_gpu = has_gpu and execution.device != "cpu"
     convolutional = any(parameter.ndim > 2 for parameter in module.parameters())
     mixed = precision == "bf16-mixed" and (torch.cuda.is_bf16_supported() if on_gpu else convolutional and _has_bf16())
+    # One process on one device: Fabric must not read the environment of a cluster's job, and where only the
+    # cluster's commands are installed, as on a login node, it would warn of them.
     return Fabric(
-        accelerator="cuda" if on_gpu else "cpu", devices=1, precision="bf16-mixed" if mixed else "32-true"
+        accelerator="cuda" if on_gpu else "cpu", devices=1, precision="bf16-mixed" if mixed else "32-true",
+        plugins=LightningEnvironment(),
     )
 
 

@@ -64,6 +64,13 @@ def test_percentiles_share_ties_and_keep_what_is_not_known() -> None:
     np.testing.assert_allclose(found, [0, 0.5, 0.5, 1, np.nan])
 
 
+def test_fisher_puts_one_extreme_score_before_two_high_ones() -> None:
+    percentiles = pd.DataFrame({"a": [1.0, 0.9, *[0.2] * 99], "b": [0.5, 0.9, *[0.2] * 99]})
+    found = scores.fisher(percentiles)
+    assert found[0] == pytest.approx(-(np.log(0.5 / 101) + np.log(50.5 / 101)) / 2)
+    assert found[0] > found[1] > found[2]
+
+
 def test_trivial_scores_take_the_peak_where_no_flux_is_known() -> None:
     table = pd.DataFrame({"total_flux": [np.nan, np.nan], "peak_flux": [1.0, 2.0], "n_nonzero": [5, 6]})
     made = scores.trivial_scores(table)

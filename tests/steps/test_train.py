@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,6 +42,8 @@ from astro_vae.steps._training_data import Stream, open_training_data
 from astro_vae.steps.augment import augment
 from astro_vae.steps.train import train
 
+pytestmark = pytest.mark.usefixtures("single_thread")
+
 SIDE = 40
 OBJECTS = 80
 FILES = ("weights.safetensors", "model.json", "history.csv", "curves.png")
@@ -53,14 +54,6 @@ BUDGET = TrainSettings(examples=4800, batch=16, validate_every=800, learning_rat
 MODEL = VaeSettings(latents=3, network=NETWORK, train=BUDGET)
 QUICK = MODEL.model_copy(update={"train": BUDGET.model_copy(update={"examples": 512, "validate_every": 128})})
 CPU = ExecutionSettings(device="cpu")
-
-
-@pytest.fixture(autouse=True)
-def _single_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @dataclass
@@ -322,6 +315,11 @@ class TestRefusals:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         with pytest.raises(UserError, match="finds no GPU"):
             open_fabric(torch.nn.Linear(2, 2), "32-true", ExecutionSettings(device="cuda"))
+
+    def test_a_job_of_a_cluster_is_one_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in {"SLURM_NTASKS": "2", "SLURM_JOB_NAME": "train", "SLURM_JOB_ID": "1"}.items():
+            monkeypatch.setenv(name, value)
+        assert open_fabric(torch.nn.Linear(2, 2), "32-true", CPU).world_size == 1
 
     def test_a_training_that_diverges(self, survey: Survey, tmp_path: Path) -> None:
         training = new_training()
