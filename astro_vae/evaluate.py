@@ -132,6 +132,7 @@ def _samples(inference: Inference, views: Views, path: Path, folder: Path, n: in
     asked = samples.usable["label"]
     found = {
         "agreement": _agreement(judge, labels, samples.read(), asked, n),
+        "inception": quality.inception(judge.predict(_as_bytes(samples.read())), n=n),
         "agreement_not_thresholded": _agreement(judge, labels, _decoded(inference, samples), asked, n),
     }
     if not isinstance(inference.prior, StandardNormal):
@@ -141,10 +142,9 @@ def _samples(inference: Inference, views: Views, path: Path, folder: Path, n: in
         )
         found["agreement_standard_normal"] = _agreement(judge, labels, images, table["label"], n)
     if real.any():
-        found["classifier_on_real_test"] = _agreement(
-            judge, labels, views.images(real.to_numpy()), views.table["label"][real], n,
-            views.table["group"][real].to_numpy(),
-        )
+        images, groups = views.images(real.to_numpy()), views.table["group"][real].to_numpy()
+        found["classifier_on_real_test"] = _agreement(judge, labels, images, views.table["label"][real], n, groups)
+        found["inception_of_real_test"] = quality.inception(judge.predict(images), n=n, groups=groups)
     return found
 
 
@@ -157,9 +157,13 @@ def _decoded(inference: Inference, samples: Objects) -> np.ndarray:
 def _agreement(
     judge: Any, labels: Sequence[str], images: np.ndarray, asked: pd.Series, n: int, groups: np.ndarray | None = None
 ) -> dict[str, Any]:
-    # Real images are bytes whose fraction was cut off, and so are samples before they are judged.
-    seen = images if images.dtype == np.uint8 else (255 * np.clip(images, 0, 1)).astype(np.uint8)
-    return quality.agreement(judge.predict(seen), judge.labels, labels, asked.to_numpy(object), n=n, groups=groups)
+    p = judge.predict(_as_bytes(images))
+    return quality.agreement(p, judge.labels, labels, asked.to_numpy(object), n=n, groups=groups)
+
+
+def _as_bytes(images: np.ndarray) -> np.ndarray:
+    """Cut off the fraction of grey values, as that of real images was, before a classifier sees them."""
+    return images if images.dtype == np.uint8 else (255 * np.clip(images, 0, 1)).astype(np.uint8)
 
 
 def _anomalies(
@@ -180,7 +184,8 @@ def _summary(metrics: Mapping[str, Any]) -> str:
 FIGURES = {
     "mse": "{part}_mse", "mse_inferred_label": "{part}_mse_inferred_label", "mse_mean_image": "{part}_mse_mean_image",
     "negative_elbo": "{part}_negative_elbo", f"negative_bound_{quality.BOUND_DRAWS}": "{part}_negative_bound",
-    "active_units": "{part}_active_units",
+    "active_units": "{part}_active_units", "cross_entropy_entropy": "{part}_cross_entropy_floor",
+    "cross_entropy_mean_image": "{part}_cross_entropy_mean_image",
 }
 LABEL_FIGURES = ("accuracy", "accuracy_most_frequent", "log_loss_calibrated", "calibration_error_calibrated")
 
@@ -197,6 +202,8 @@ def row_of(metrics: Mapping[str, Any]) -> dict[str, float]:
     _put(row, "sample_agreement", metrics["samples"].get("agreement", {}).get("all"))
     _put(row, "sample_agreement_standard_normal", metrics["samples"].get("agreement_standard_normal", {}).get("all"))
     _put(row, "classifier_accuracy", metrics["samples"].get("classifier_on_real_test", {}).get("all"))
+    _put(row, "inception_score", metrics["samples"].get("inception"))
+    _put(row, "inception_score_of_real", metrics["samples"].get("inception_of_real_test"))
     for name, found in metrics["anomalies"].items():
         for key, value in found.get("combined", {}).items():
             _put(row, f"{name}_{key}", value)

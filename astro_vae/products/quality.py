@@ -15,13 +15,16 @@ from astro_vae.products.scores import SCORES, TRIVIAL
 from astro_vae.products.statistics import (
     auc,
     calibration_error,
+    cross_entropy,
     estimate,
+    inception_score,
     log_loss,
     measure,
     none_if_nan,
     recall_at,
     reliability,
 )
+from astro_vae.vae.likelihoods import Bernoulli
 
 ELBO_DRAWS = 8
 BOUND_DRAWS = 50
@@ -54,13 +57,18 @@ def redrawing(
     dict
         Mean squared errors per pixel (values 0 to 1) of the posterior-mean reconstruction; bounds on
         log p(x | y) in nats, negative, under N(0, I) and under the fitted prior; active units
-        (Burda et al. 2016, sec. 5.2). All are over the labelled objects; where there are none, what needs no
+        (Burda et al. 2016, sec. 5.2). Under a Bernoulli pseudo-likelihood, the least value that -ELBO could
+        have, and that of the mean image. All are over the labelled objects; where there are none, what needs no
         label is over all objects.
     """
     known = label >= 0
     used = known if known.any() else np.ones(len(label), bool)
     x = to_network(images[used])
     under = _bounds(inference, images[known], label[known], groups[known], n) if known.any() else {}
+    if isinstance(getattr(inference.module, "likelihood", None), Bernoulli):
+        references = {"entropy": x, "mean_image": mean_image}
+        for name, mean in references.items():
+            under[f"cross_entropy_{name}"] = measure(cross_entropy(x, mean), groups[used], n)
     return {
         "mse": measure(squared_error(inference, images[known], label[known]), groups[known], n),
         "mse_inferred_label": measure(squared_error(inference, images[used], inferred[used]), groups[used], n),
@@ -142,6 +150,12 @@ def agreement(
         for name in labels
     }
     return {"all": estimate(lambda rows: float(right[rows].mean()), groups, n), **each}
+
+
+def inception(probabilities: np.ndarray, *, n: int, groups: np.ndarray | None = None) -> dict[str, Any]:
+    """Measure the inception score of images from a classifier's probabilities (N, C)."""
+    groups = np.arange(len(probabilities)) if groups is None else groups
+    return estimate(lambda rows: inception_score(probabilities[rows]), groups, n)
 
 
 def finding(ranking: pd.DataFrame, ordinary: pd.Series, odd: pd.Series, n: int) -> dict[str, Any]:

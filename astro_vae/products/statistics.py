@@ -115,6 +115,31 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray) -> list[dict[str, 
     ]
 
 
+def inception_score(probabilities: np.ndarray) -> float:
+    """Return exp(E KL(p(y | x) || p(y))) of a classifier's probabilities (N, C): 1 to C, higher is better.
+
+    It is high where each image has a clear label and all labels occur (Salimans et al. 2016, section 4).
+    """
+    p = np.clip(probabilities, 1e-12, 1)
+    return float(np.exp((p * np.log(p / p.mean(axis=0))).sum(axis=1).mean()))
+
+
+def cross_entropy(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return minus the Bernoulli pseudo-likelihood of grey values, nat: float64 (N,).
+
+    With `mean` equal to `x` it is the entropy of the grey values, which no model can go below.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, *shape)
+        Values in [0, 1].
+    mean : ndarray, shape (N, *shape) or (*shape)
+        Mean of each pixel; one that is 0 or 1 counts as 1e-6 away from it.
+    """
+    m = np.clip(np.asarray(mean, dtype=np.float64), 1e-6, 1 - 1e-6)
+    return -(x * np.log(m) + (1 - x) * np.log1p(-m)).reshape(len(x), -1).sum(axis=1)
+
+
 def tempered(log_evidence: np.ndarray, frequencies: np.ndarray, temperature: float) -> np.ndarray:
     r"""Return label probabilities by Bayes' rule with a tempered evidence.
 

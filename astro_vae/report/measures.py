@@ -25,6 +25,10 @@ NAMES = {
     "sample_agreement": "samples obey their label",
     "sample_agreement_standard_normal": "samples obey their label, prior N(0, I)",
     "classifier_accuracy": "classifier on real test objects",
+    "inception_score": "inception score of samples",
+    "inception_score_of_real": "inception score of real test objects",
+    "cross_entropy_floor": "least possible negative ELBO (nat)",
+    "cross_entropy_mean_image": "negative pseudo-likelihood of the mean image (nat)",
 }
 LOWER = ("mse", "negative", "loss", "calibration_error")
 HIGHER = ("auc", "recall", "recovered", "agreement", "accuracy")

@@ -76,3 +76,17 @@ def test_calibration_error_and_log_loss() -> None:
     assert statistics.reliability(p, truth) == [
         {"n": 10, "confidence": pytest.approx(0.8), "accuracy": pytest.approx(0.6)}
     ]
+
+
+def test_inception_score_counts_the_clear_labels_that_occur() -> None:
+    clear = np.eye(4)[np.arange(100) % 4]
+    assert statistics.inception_score(clear) == pytest.approx(4, rel=1e-6)
+    assert statistics.inception_score(clear[:1].repeat(100, axis=0)) == pytest.approx(1)  # one label only
+    assert statistics.inception_score(np.full((100, 4), 0.25)) == pytest.approx(1)  # none is clear
+
+
+def test_cross_entropy_is_least_at_the_image_itself() -> None:
+    x = np.array([[[0.0, 0.5], [1.0, 0.25]]])
+    least = np.log(2) - 0.25 * np.log(0.25) - 0.75 * np.log(0.75)
+    assert statistics.cross_entropy(x, x)[0] == pytest.approx(least, abs=1e-4)
+    assert statistics.cross_entropy(x, np.full((2, 2), 0.5))[0] == pytest.approx(4 * np.log(2))
