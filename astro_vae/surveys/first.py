@@ -260,7 +260,7 @@ def _target(ra: float, dec: float, name: Any, label: Any, extra: dict[str, Any])
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+    return "" if value is None or value != value else str(value).strip()  # NaN: a column of numbers with a gap
 
 
 def _read_table(path: Path) -> Any:
@@ -278,6 +278,8 @@ def _read_table(path: Path) -> Any:
         raise UserError(f"{path}: not a table that can be read (CSV, FITS, VOTable, ECSV): {first}") from None
     table.convert_bytestring_to_unicode()
     table.keep_columns([name for name in table.colnames if getattr(table[name], "ndim", 0) == 1])
+    for name in table.colnames[:1]:
+        table.rename_column(name, name.lstrip("\ufeff"))  # spreadsheets put a byte order mark in front of a CSV
     return table
 
 
@@ -443,7 +445,10 @@ def _skyview(query: Any, source: Source, mirror: str) -> Cutout:
     asking = type(query)()  # it remembers the list of surveys, even one that it did not find
     asking.URL = _redirected(query.URL, mirror)
     asking._request = partial(asking._request, timeout=download.TIMEOUT)  # it would wait for ever
-    offered = [name for group in asking.survey_dict.values() for name in group]
+    try:
+        offered = [name for group in asking.survey_dict.values() for name in group]
+    except KeyError:  # a list of another kind
+        offered = []
     if not offered:
         raise FailedError("the service sent a page without its list of surveys")
     if source.image not in offered:

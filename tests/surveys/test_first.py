@@ -23,7 +23,9 @@ from pydantic import ValidationError
 
 from astro_vae import download
 from astro_vae.errors import UserError
-from astro_vae.settings import ExecutionSettings
+from astro_vae.objects import open_objects
+from astro_vae.settings import ExecutionSettings, PrepareSettings
+from astro_vae.steps.prepare import prepare
 from astro_vae.surveys import first, mirabest
 from astro_vae.surveys.candidate import Candidate
 
@@ -45,7 +47,7 @@ def cutout(ra: float, dec: float, *, size: int = 24, pixel: float = 1.8, unit: s
     """Return a FITS file as the services make it; NaN in a corner, as where a survey ends."""
     rng = np.random.default_rng([int(1e4 * ra), int(1e4 * (dec + 90))])
     values = rng.normal(0, 1e-4, (size, size)).astype(np.float32)
-    values[size // 2, size // 2], values[:2, :2] = 0.05, np.nan
+    values[size // 2 - 1 : size // 2 + 2, size // 2 - 1 : size // 2 + 2], values[:2, :2] = 0.05, np.nan
     header = fits.Header({"BUNIT": unit, "EQUINOX": 2000.0, **cards})
     for i, (kind, at, step) in enumerate((("RA---TAN", ra, -pixel / 3600), ("DEC--TAN", dec, pixel / 3600)), 1):
         header[f"CTYPE{i}"], header[f"CRVAL{i}"], header[f"CDELT{i}"] = kind, at, step
@@ -62,7 +64,7 @@ class Services:
 
     def __init__(self) -> None:
         self.behaviours = ["good"]
-        self.form = FORM
+        self.forms = [FORM]
         self.cards: dict[str, Any] = {}
         self.queries: list[dict[str, str]] = []
         self.files: dict[str, bytes] = {}
@@ -106,7 +108,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not place.path.startswith("/m/skyview.gsfc.nasa.gov/"):
             self._send(404, b"")
         elif place.path.endswith("/cgi/basicform.pl"):
-            self._send(200, self.services.form.encode())
+            forms = self.services.forms
+            self._send(200, (forms.pop(0) if len(forms) > 1 else forms[0]).encode())
         elif place.path.endswith("/cgi/runquery.pl"):
             ra, dec = (float(x) for x in query["Position"].split())
             self._page(*self.services.answer(query, ra, dec))
@@ -283,15 +286,41 @@ def test_a_passing_fault_is_survived(services: Services, tmp_path: Path, behavio
     assert len(services.queries) == 3
 
 
+def test_a_form_that_is_away_for_a_while_is_survived(services: Services, tmp_path: Path) -> None:
+    services.forms = [FORM, MAINTENANCE, MAINTENANCE, FORM]
+    chosen = source(table(tmp_path, "ra,dec\n10,20\n"))
+    assert get(chosen, tmp_path / "data")[0]["status"].tolist() == ["ok", "ok"]
+    services.forms = [FORM, MAINTENANCE]
+    manifest, _ = get(chosen, tmp_path / "elsewhere")
+    assert manifest["reason"][1] == "the service sent a page without its form"
+
+
+def test_objects_are_prepared_from_cutouts(services: Services, tmp_path: Path) -> None:
+    services.cards = {"axes": 4, "SURVEY": "FIRST"}
+    services.behaviours = ["good", "good", "absent"]
+    chosen = source(table(tmp_path, POSITIONS + "c,20,20,FRII,2.5,\n"))
+    manifest, _ = get(chosen, tmp_path / "data")
+    manifest.to_csv(tmp_path / "manifest.csv", index=False)
+    prepare(chosen, PrepareSettings(size=22, field=16), folder=tmp_path / "data", manifest=tmp_path / "manifest.csv",
+            out=tmp_path / "objects.h5")
+    objects = open_objects(tmp_path / "objects.h5")
+    assert objects.read().shape == (2, 22, 22)
+    assert objects.table["status"].tolist() == ["ok", "ok", "refused"]
+    assert objects.table["reason"][2].startswith("missing: nothing behind SkyView's link")
+    assert objects.table["bmaj_arcsec"].tolist()[:2] == [5.4, 6.8]
+    assert objects.table["flux"].tolist()[::2] == [1.5, 2.5]
+
+
 def test_a_service_out_of_reach_is_not_asked_for_each(services: Services, tmp_path: Path) -> None:
     rows = table(tmp_path, "ra,dec\n" + "".join(f"{i},10\n" for i in range(30)))
     services.behaviours = ["busy"]
     manifest, _ = get(source(rows, service="first"), tmp_path / "data")
     assert (manifest["status"][1:] == "failed").all()
     assert manifest["reason"].str.startswith("not tried: 8 cutouts before it failed").sum() == 22
-    services.form = MAINTENANCE
-    manifest, _ = get(source(rows), tmp_path / "data")
-    assert manifest["reason"][1:].unique().tolist() == ["the service sent a page without its list of surveys"]
+    for page in (MAINTENANCE, "<select name='survey'><option>NVSS</option></select>"):
+        services.forms = [page]
+        manifest, _ = get(source(rows), tmp_path / "data")
+        assert manifest["reason"][1:].unique().tolist() == ["the service sent a page without its list of surveys"]
 
 
 def test_few_are_asked_for_at_the_same_time(services: Services, tmp_path: Path) -> None:
@@ -343,6 +372,13 @@ def test_tables_of_all_formats(tmp_path: Path, ending: str) -> None:
     assert [(c.object_id, c.label, c.extra) for c in found] == [("x", "A", {"n": 3}), ("y", "", {"n": 4})]
     assert [c.ra for c in found] == pytest.approx(np.degrees([0.5, 1.0]).tolist())
     assert [c.dec for c in found] == pytest.approx(np.degrees([-0.25, 0.5]).tolist())
+
+
+def test_a_byte_order_mark_and_gaps_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("ra,dec,label\n1,2,1.5\n3,4,\n", encoding="utf-8-sig")
+    Table({"RA": [1.0], "DEC": [2.0], "label": [math.nan]}).write(tmp_path / "t.fits")
+    assert [c.label for c in first._from_table(tmp_path / "t.csv")] == ["1.5", ""]
+    assert [c.label for c in first._from_table(tmp_path / "t.fits")] == [""]
 
 
 def test_rows_without_a_position_say_so(services: Services, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_every_survey_has_its_parts(name: str) -> None:
 
 
 def test_an_unknown_survey_is_named() -> None:
-    with pytest.raises(UserError, match="'nvss' is no survey; known: .*folder, .*mirabest"):
+    with pytest.raises(UserError, match=r"'nvss' is no survey; known: .*folder, .*mirabest"):
         surveys.survey("nvss")
 
 
