@@ -26,7 +26,8 @@ from astro_vae.errors import UserError
 from astro_vae.objects import open_objects
 from astro_vae.settings import ExecutionSettings, PrepareSettings
 from astro_vae.steps.prepare import prepare
-from astro_vae.surveys import first, mirabest
+from astro_vae.surveys import _asking, first, mirabest
+from astro_vae.surveys._positions import read_positions
 from astro_vae.surveys.candidate import Candidate
 
 FORM = """<html><body><h1>SkyView Query Form</h1>
@@ -236,7 +237,7 @@ def test_a_damaged_file_and_a_cut_note_are_asked_for_again(services: Services, t
     assert get(chosen, folder)[0].equals(whole)
     assert get(chosen, folder)[0].equals(whole)
     assert len(services.queries) == 1
-    notes = folder / first.NOTED
+    notes = folder / _asking.NOTED
     notes.write_text(notes.read_text()[:-10])
     assert get(chosen, folder)[0].equals(whole)
     assert len(services.queries) == 2
@@ -328,7 +329,7 @@ def test_few_are_asked_for_at_the_same_time(services: Services, tmp_path: Path) 
     manifest, found = get(source(rows, service="first"), tmp_path / "data", downloads=16)
     assert (manifest["status"] == "ok").all()
     assert [round(c.ra) for c in found] == list(range(1, 25))
-    assert 1 < services.most <= first.PARALLEL
+    assert 1 < services.most <= _asking.PARALLEL
 
 
 @pytest.mark.parametrize(
@@ -368,7 +369,7 @@ def test_tables_of_all_formats(tmp_path: Path, ending: str) -> None:
     rows = Table({"_RAJ2000": [0.5, 1.0], "DEJ2000": [-0.25, 0.5], "ID": ["x", "y"], "label": ["A", ""], "n": [3, 4]})
     rows["_RAJ2000"].unit = rows["DEJ2000"].unit = "rad"
     rows.write(path, format="votable" if ending == "vot" else None)
-    found = first._from_table(path)
+    found = read_positions(path)
     assert [(c.object_id, c.label, c.extra) for c in found] == [("x", "A", {"n": 3}), ("y", "", {"n": 4})]
     assert [c.ra for c in found] == pytest.approx(np.degrees([0.5, 1.0]).tolist())
     assert [c.dec for c in found] == pytest.approx(np.degrees([-0.25, 0.5]).tolist())
@@ -377,8 +378,8 @@ def test_tables_of_all_formats(tmp_path: Path, ending: str) -> None:
 def test_a_byte_order_mark_and_gaps_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("ra,dec,label\n1,2,1.5\n3,4,\n", encoding="utf-8-sig")
     Table({"RA": [1.0], "DEC": [2.0], "label": [math.nan]}).write(tmp_path / "t.fits")
-    assert [c.label for c in first._from_table(tmp_path / "t.csv")] == ["1.5", ""]
-    assert [c.label for c in first._from_table(tmp_path / "t.fits")] == [""]
+    assert [c.label for c in read_positions(tmp_path / "t.csv")] == ["1.5", ""]
+    assert [c.label for c in read_positions(tmp_path / "t.fits")] == [""]
 
 
 def test_rows_without_a_position_say_so(services: Services, tmp_path: Path) -> None:
@@ -401,7 +402,7 @@ def test_rows_without_a_position_say_so(services: Services, tmp_path: Path) -> N
 )
 def test_tables_that_cannot_be_used_are_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(UserError, match=rf"positions\.csv: {said}"):
-        first._from_table(table(tmp_path, text))
+        read_positions(table(tmp_path, text))
 
 
 def test_a_table_that_changed_says_so(services: Services, tmp_path: Path) -> None:
