@@ -18,6 +18,8 @@ from pydantic import field_validator
 from astro_vae.columns import Column
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
+from astro_vae.surveys._batches import COLUMNS as BATCH_COLUMNS
+from astro_vae.surveys._batches import read_batches
 from astro_vae.surveys.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -61,8 +63,7 @@ COLUMNS = {
     "code": Column("Class code of MiraBest", ucd="meta.code.class;src.class"),
     "redshift": Column("Redshift of the host galaxy", ucd="src.redshift"),
     "las_catalog_arcsec": Column("Largest angular size of the catalogue", "arcsec", "phys.angSize"),
-    "batch": Column("Batch of the published set", ucd="meta.id.part"),
-    "batch_row": Column("Row in the batch, from 0", ucd="meta.record"),
+    **BATCH_COLUMNS,
     "sdss_plate": Column("Plate of the SDSS spectrum of the host galaxy", ucd="instr.plate"),
     "sdss_mjd": Column("Modified Julian date of the SDSS spectrum", "d", "time.epoch;obs"),
     "sdss_fiber": Column("Fiber of the SDSS spectrum", ucd="meta.id"),
@@ -157,17 +158,12 @@ def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator
 
 
 def _from_batches(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
-    from astro_vae.surveys._batches import read_batches
-
-    for batch, row, name, image in read_batches(folder / BATCHES):
-        known = _candidate(source, Path(name).name.removesuffix(".png"))
+    for image in read_batches(folder / BATCHES):
+        known = _candidate(source, image.name.removesuffix(".png"))
         if known.extra and not source.wants(known.extra["code"]):
             continue
         reason = known.reason or FAULTY_IMAGES.get(known.object_id) or _fault(known)
-        yield replace(
-            known, values=image, reason=reason, unit="", scaled=True, north_deg=0.0, pixel_arcsec=PIXEL_ARCSEC,
-            part="test" if batch == "test_batch" else "train", extra=known.extra | {"batch": batch, "batch_row": row},
-        )
+        yield image.candidate(replace(known, reason=reason), PIXEL_ARCSEC)
 
 
 def _from_fits(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:

@@ -29,7 +29,7 @@ class Harmful:
 
 def batch(number: int, seed: int = 0) -> dict[str, Any]:
     images = np.random.default_rng(seed).integers(0, 256, (number, 6, 6), np.uint8)
-    return {"batch_label": "b", "labels": [0] * number, "data": list(images),
+    return {"batch_label": "b", "labels": [i % 2 for i in range(number)], "data": list(images),
             "filenames": [np.str_(f"./x/{seed}_{i}.png") for i in range(number)]}
 
 
@@ -48,15 +48,28 @@ def pickled(thing: Any) -> bytes:
 
 def test_batches_come_in_order_with_their_rows(tmp_path: Path) -> None:
     path = archive(tmp_path / "b.tar.gz", {
-        "F/test_batch": pickled(batch(1, 3)), "F/data_batch_2": pickled(batch(2, 2)),
-        "F/data_batch_1": pickled(batch(2, 1)), "F/batches.meta": b"not read",
+        "F/test_batch": pickled(batch(1, 3)), "F/data_batch_10": pickled(batch(2, 1)),
+        "F/data_batch_2": pickled(batch(2, 2)), "F/._data_batch_1": b"of an archiver", "F/batches.meta": b"not read",
     })
     found = list(read_batches(path))
-    assert [(name, row, file) for name, row, file, _ in found] == [
-        ("data_batch_1", 0, "./x/1_0.png"), ("data_batch_1", 1, "./x/1_1.png"),
-        ("data_batch_2", 0, "./x/2_0.png"), ("data_batch_2", 1, "./x/2_1.png"), ("test_batch", 0, "./x/3_0.png"),
+    assert [(image.batch, image.row, image.name, image.part) for image in found] == [
+        ("data_batch_2", 0, "2_0.png", "train"), ("data_batch_2", 1, "2_1.png", "train"),
+        ("data_batch_10", 0, "1_0.png", "train"), ("data_batch_10", 1, "1_1.png", "train"),
+        ("test_batch", 0, "3_0.png", "test"),
     ]
-    assert np.array_equal(found[2][3], batch(2, 2)["data"][0])
+    assert [image.label for image in found] == [0, 1, 0, 1, 0]
+    assert np.array_equal(found[0].values, batch(2, 2)["data"][0])
+
+
+def test_pixels_in_one_row_become_a_square(tmp_path: Path) -> None:
+    flat = batch(2) | {"data": [image.ravel() for image in batch(2)["data"]]}
+    members = {"/train_batch": pickled(flat), "/test_batch": pickled(batch(1))}
+    first, second, _ = read_batches(archive(tmp_path / "b.tar.gz", members))
+    assert first.batch == "train_batch"
+    assert np.array_equal(np.stack([first.values, second.values]), batch(2)["data"])
+    members["/train_batch"] = pickled(flat | {"data": [np.zeros(35, np.uint8)] * 2})
+    with pytest.raises(UserError, match="train_batch is not read: cannot reshape array of size 35"):
+        list(read_batches(archive(tmp_path / "b.tar.gz", members)))
 
 
 @pytest.mark.parametrize("protocol", [3, 4])
