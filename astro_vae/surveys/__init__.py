@@ -11,13 +11,14 @@ from types import ModuleType
 
 from astro_vae import settings
 from astro_vae.errors import UserError
-from astro_vae.surveys import first, folder, frdeep, mirabest, simulated_radio
+from astro_vae.surveys import first, folder, frdeep, frdeep2, mirabest, simulated_radio
 
 SURVEYS: dict[str, ModuleType] = {
     "simulated_radio": simulated_radio,
     "mirabest": mirabest,
     "first": first,
     "frdeep": frdeep,
+    "frdeep2": frdeep2,
     "folder": folder,
 }
 """The module of each survey."""

@@ -20,6 +20,7 @@ from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys._batches import COLUMNS as BATCH_COLUMNS
 from astro_vae.surveys._batches import read_batches
+from astro_vae.surveys._cutouts import known_files, read_cutouts
 from astro_vae.surveys.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -120,18 +121,12 @@ def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.
     first = fetch([catalogue], folder, **how)
     if first["status"].iloc[0] != "ok":
         return first
-    known = _known_files()
+    known = known_files("mirabest")
     files = [
         RemoteFile(f"{BUILDER}/FITS/{name}.fits", f"FITS/{name}.fits", FITS_SIZE, f"md5:{known[name][0]}")
         for name in catalogue_rows(folder / CATALOGUE) if name in known and source.wants(int(name[:3]))
     ]
     return pd.concat([first, fetch(files, folder, **how)], ignore_index=True)
-
-
-def _known_files() -> dict[str, tuple[str, str]]:
-    """Return MD5 and published part of each FITS file, by name."""
-    lines = Path(__file__).with_name("mirabest_fits.csv").read_text(encoding="utf-8").splitlines()[1:]
-    return {name: (md5, part) for name, md5, part in (line.split(",") for line in lines)}
 
 
 def catalogue_rows(path: Path) -> dict[str, dict[str, Any]]:
@@ -167,26 +162,13 @@ def _from_batches(source: Source, folder: Path, manifest: pd.DataFrame) -> Itera
 
 
 def _from_fits(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
-    from astro_vae.surveys.fits import UnreadableImageError, read_fits_image
+    catalogue, files = catalogue_rows(folder / CATALOGUE), known_files("mirabest")
 
-    catalogue, known_files = catalogue_rows(folder / CATALOGUE), _known_files()
-    for file in manifest.to_dict("records"):
-        if not file["path"].endswith(".fits"):
-            continue
-        known = _candidate(source, Path(file["path"]).stem)
-        known = replace(known, part=known_files[known.object_id][1], extra=known.extra | catalogue[known.object_id])
-        if file["status"] != "ok":
-            yield replace(known, reason=f"{file['status']}: {file['reason']}")
-            continue
-        try:
-            image = read_fits_image(folder / file["path"])
-        except UnreadableImageError as error:
-            yield replace(known, reason=str(error))
-            continue
-        yield replace(
-            known, values=image.values, reason=_fault(known), unit=image.unit, ra=image.ra,
-            dec=image.dec, pixel_arcsec=image.pixel_arcsec, beam=image.beam, north_deg=image.north_deg,
-        )
+    def known(name: str) -> Candidate:
+        one = _candidate(source, name)
+        return replace(one, part=files[name][1], extra=one.extra | catalogue[name], reason=_fault(one))
+
+    yield from read_cutouts(folder, manifest, known)
 
 
 def _fault(known: Candidate) -> str:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from astro_vae import download
 from astro_vae.settings import ExecutionSettings
 from astro_vae.surveys import mirabest
+from astro_vae.surveys._cutouts import known_files
 from astro_vae.surveys.candidate import Candidate
 from astro_vae.surveys.mirabest import Source, candidates, catalogue_rows, obtain
 
@@ -56,7 +57,7 @@ def test_the_catalogue_gives_names(tmp_path: Path) -> None:
 
 
 def test_the_list_of_cutouts_is_whole() -> None:
-    known = mirabest._known_files()
+    known = known_files("mirabest")
     assert len(known) == 1260
     assert Counter(part for _, part in known.values()) == {"train": 1099, "test": 157, "": 4}
     assert all(mirabest.NAME.fullmatch(name) and len(md5) == 32 for name, (md5, _) in known.items())
