@@ -8,19 +8,19 @@ two tables. The names of the objects hold blanks and plus signs.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from astro_vae.columns import Column
-from astro_vae.errors import UserError
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys._batches import COLUMNS as BATCH_COLUMNS
 from astro_vae.surveys._batches import read_batches
 from astro_vae.surveys._cutouts import known_files, read_cutouts
+from astro_vae.surveys._tables import degrees, read_table
 from astro_vae.surveys.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -103,37 +103,20 @@ def _files(source: Source, folder: Path) -> list[RemoteFile]:
 
 
 def read_tables(folder: Path) -> dict[str, Candidate]:
-    """Read the two tables of the set: what is known of each object beside its image, by name.
-
-    Raises
-    ------
-    UserError
-        If a table is not there, or not one of FR-DEEP.
-    """
-    objects = {}
+    """Read the two tables of the set: what is known of each object beside its image, by name."""
+    objects: dict[str, Candidate] = {}
     for part, (name, _, _) in TABLES.items():
-        try:
-            with (folder / name).open(newline="", encoding="utf-8") as file:
-                found = [_object(row, part) for row in csv.DictReader(file)]
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            raise UserError(f"{folder / name}: no table of FR-DEEP ({error!r}); remove it, download again") from None
+        found = read_table(folder / name, partial(_object, part))
         objects |= {one.object_id: one for one in found}
     return objects
 
 
-def _object(row: dict[str, str], part: str) -> Candidate:
+def _object(part: str, row: dict[str, str]) -> Candidate:
     return Candidate(
         f"{row['Object_ID']}_{row['FR_label']}", None, ra=15 * degrees(row["RA(J2000)"]),
         dec=degrees(row["DEC(J2000)"]), label=LABELS[row["FR_label"]], part=part,
         extra={"redshift": float(row["Source_redshift"])},
     )
-
-
-def degrees(sexagesimal: str) -> float:
-    """Turn degrees, minutes and seconds such as "-02 34 36.5" into degrees (or hours into hours)."""
-    whole, minutes, seconds = sexagesimal.split()
-    size = abs(float(whole)) + float(minutes) / 60 + float(seconds) / 3600
-    return -size if whole.startswith("-") else size
 
 
 def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:

@@ -67,7 +67,7 @@ def test_a_damaged_table_is_named(tables: Path, content: str) -> None:
     (tables / "FRDEEPv2_test.csv").write_text(content)
     if not content:
         (tables / "FRDEEPv2_test.csv").unlink()
-    with pytest.raises(UserError, match=r"FRDEEPv2_test\.csv: no table of FR-DEEP"):
+    with pytest.raises(UserError, match=r"FRDEEPv2_test\.csv: not the published table"):
         read_tables(tables)
 
 
