@@ -72,7 +72,8 @@ def save(folder: Path, module: Model, contract: Mapping[str, Any]) -> None:
     module : Module
         As `build` makes it from `contract["settings"]`.
     contract : mapping
-        JSON values: at least `kind`, `scaled`, `shape`, `view`, `labels`, `frequencies` and `settings`.
+        JSON values: at least `kind`, `scaled`, `shape`, `view`, `labels`, `frequencies` and `settings`;
+        `unit`, `ranges` and `prepare` besides, for new objects (`astro_vae.products.new_objects`).
     """
     (folder / CONTRACT).unlink(missing_ok=True)
     save_weights(folder / WEIGHTS, module)
@@ -215,6 +216,12 @@ class TrainedModel:
         seed : int
             The same seed gives the same images on one machine.
         """
+        latents, numbers = self.draw_latents(label, n, seed)
+        return thresholded(self.decode(latents, numbers), self.threshold)
+
+    @torch.inference_mode()
+    def draw_latents(self, label: str | int | None, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the latents that `generate` decodes, float32 (n, K), and their label numbers (n,), -1 for none."""
         generator = torch.Generator().manual_seed(seed)
         numbers = self.label_numbers(label, n)
         if label is None and self.labels:
@@ -224,7 +231,7 @@ class TrainedModel:
         for number in np.unique(numbers):
             chosen = torch.from_numpy(numbers == number)
             latents[chosen] = self.prior.sample(int(chosen.sum()), int(number), generator).float().cpu()
-        return thresholded(self.decode(latents.numpy(), numbers), self.threshold)
+        return latents.numpy(), numbers
 
     @torch.inference_mode()
     def score(self, images: Images, labels: Labels = None) -> pd.DataFrame:

@@ -28,11 +28,11 @@ STEPS = {
     "split": Step(1, ("split",)),
     "augment": Step(1, ("view", "augment")),
     "classifier": Step(1, ("view", "augment", "classifier")),
-    "train": Step(1, ("view", "augment"), model=True),
+    "train": Step(2, ("view", "augment"), model=True),
     "fit-prior": Step(1, ("products.prior",)),
-    "encode": Step(1, ("products.rotations", "products.draws", "products.likelihood_power")),
+    "encode": Step(2, ("products.rotations", "products.draws", "products.likelihood_power")),
     "generate": Step(1, ("products.samples_per_label", "products.samples_seed")),
-    "rank": Step(2, ("products.rotations", "products.neighbours", "products.combined", "products.top")),
+    "rank": Step(3, ("products.rotations", "products.neighbours", "products.combined", "products.top")),
     "evaluate": Step(
         1, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed")
     ),

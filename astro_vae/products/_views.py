@@ -16,6 +16,7 @@ from astro_vae.objects import Objects, open_objects
 from astro_vae.steps._examples import read_split
 
 BLOCK = 256  # objects in memory at a time
+NEW = {"row": -1, "part": "new", "group": -1}  # of new objects: none is the parent of a training example
 
 
 class Views:
@@ -23,8 +24,11 @@ class Views:
 
     Parameters
     ----------
-    objects, split : Path
-        The files of the steps prepare and split.
+    objects : Path
+        The file of the step prepare.
+    split : Path or None
+        The file of the step split. None for new objects, which are in no part: whether they are like those that
+        the model was trained on is then for `astro_vae.products.mismatch` to say.
     model : TrainedModel
         Its contract says the kind and the view.
 
@@ -39,14 +43,18 @@ class Views:
         If the objects are not what the model was trained on.
     """
 
-    def __init__(self, objects: Path, split: Path, model: TrainedModel) -> None:
+    def __init__(self, objects: Path, split: Path | None, model: TrainedModel) -> None:
         self.objects = open_objects(objects)
         self.settings, self._shape = model.view, model.shape
         self.scaled = bool(self.objects.attributes["scaled"])
-        _check(self.objects, model.contract)
         kind = kinds.kind(self.objects.attributes["kind"])
         self._view, self._augment = kind.view, kind.augment
-        self.table = with_split(self.objects.usable.reset_index(drop=True), split)
+        usable = self.objects.usable.reset_index(drop=True)
+        if split is None:
+            self.table = usable.assign(**NEW)
+        else:
+            _check(self.objects, model.contract)
+            self.table = with_split(usable, split)
 
     def __len__(self) -> int:
         return len(self.table)

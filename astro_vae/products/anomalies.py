@@ -25,6 +25,8 @@ EXTREME = 0.98
 MIN_RADIUS_ARCSEC = 15.0
 GALLERY = "The strangest objects, and what the model makes of them"
 
+HOW = ("rotations", "neighbours", "combined")
+"""Settings that a ranking is made with and keeps, so that new objects can be judged in the same way."""
 KEPT = ("object_id", "ra", "dec", "label", "part", "group")
 MEASURED = {  # column: what to say where it is among the highest, and where it is among the lowest
     "las_arcsec": ("very large ({:.0f} arcsec)", ""),
@@ -73,7 +75,8 @@ def rank(
         table = ranking(views.table, scores, label, inference.labels, settings.combined)
         order = table["row"].to_numpy()
         table = table.drop(columns="row")
-        write_catalog(table, {**views.objects.columns, **COLUMNS}, out, formats=(".fits", ".parquet", ".csv"))
+        columns, how = {**views.objects.columns, **COLUMNS}, {name: getattr(settings, name) for name in HOW}
+        write_catalog(table, columns, out, formats=(".fits", ".parquet", ".csv"), meta=how)
         write_regions(table.head(settings.top), views.table.iloc[order], out.with_suffix(".reg"))
         top = order[: settings.top]
         titles = [f"{number}: {short(name)}" for number, name in enumerate(table["object_id"].head(settings.top), 1)]
@@ -91,12 +94,13 @@ def _labels(catalog: pd.DataFrame, table: pd.DataFrame, inference: Inference) ->
 
 
 def score(
-    inference: Inference, reference: Reference, views: Views, label: np.ndarray, settings: ProductSettings
+    inference: Inference, reference: Reference, views: Views, label: np.ndarray, settings: ProductSettings,
+    rows: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return each score of `SCORES`, the mean over rotations: (N,) by name."""
+    """Return each score of `SCORES`, the mean over rotations: (N,) by name; 0 outside the mask `rows` (N,)."""
     found = {name: np.zeros(len(views)) for name in SCORES}
     trees = forests(reference)
-    for block in views.blocks():
+    for block in views.blocks(rows):
         started = time.perf_counter()
         for images in block.rotations(settings.rotations):
             z, _ = inference.encode(images, label[block.rows])
@@ -110,27 +114,37 @@ def score(
 
 
 def ranking(
-    table: pd.DataFrame, scores: Mapping[str, np.ndarray], label: np.ndarray, labels: list[str], combined: Sequence[str]
+    table: pd.DataFrame, scores: Mapping[str, np.ndarray], label: np.ndarray, labels: list[str],
+    combined: Sequence[str], among: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Return the table of the ranking, the strangest first; `row` is the place in the table of objects."""
-    percentiles = pd.DataFrame({name: percentile(values) for name, values in scores.items()})
+    """Return the table of the ranking, the strangest first; `row` is the place in the table of objects.
+
+    Percentiles are those among the objects themselves, or among others: `among` has the scores and the measured
+    columns of these.
+    """
+    percentiles = pd.DataFrame({name: percentile(values, _column(among, name)) for name, values in scores.items()})
     made = table[[name for name in KEPT if name in table]].reset_index(drop=True)
-    made.insert(0, "combined", fisher(percentiles[list(combined)]))
+    made.insert(0, "combined", fisher(percentiles[list(combined)], len(table if among is None else among)))
     for name, values in scores.items():
         made[name] = values
     made = pd.concat([made, trivial_scores(table).reset_index(drop=True)], axis=1)
     if labels:
         made["label_predicted"] = np.array(labels, dtype=object)[label]
-    made["why"] = reasons(percentiles, table.reset_index(drop=True))
+    made["why"] = reasons(percentiles, table.reset_index(drop=True), among)
     made["row"] = np.arange(len(made))
     made = made.sort_values(["combined", "object_id"], ascending=[False, True], kind="stable").reset_index(drop=True)
     made.insert(0, "rank", np.arange(1, len(made) + 1))
     return made
 
 
-def reasons(percentiles: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+def _column(among: pd.DataFrame | None, name: str) -> np.ndarray | None:
+    return None if among is None else among[name].to_numpy(float)
+
+
+def reasons(percentiles: pd.DataFrame, table: pd.DataFrame, among: pd.DataFrame | None = None) -> list[str]:
     """Say of each object in which scores it is high, what is extreme about it, and what makes it doubtful."""
-    measured = {name: percentile(table[name].to_numpy(float)) for name in MEASURED if name in table}
+    known = [name for name in MEASURED if name in table and (among is None or name in among)]
+    measured = {name: percentile(table[name].to_numpy(float), _column(among, name)) for name in known}
     words = []
     for i in range(len(table)):
         high = percentiles.iloc[i].sort_values(ascending=False)

@@ -136,6 +136,12 @@ WRITERS = {".fits": _write_fits, ".parquet": _write_parquet, ".vot": _write_vota
 """Writer of each format by its suffix."""
 
 
+def read_meta(path: Path) -> dict[str, Any]:
+    """Return what holds for the whole of a table (Parquet) that `write_catalog` wrote."""
+    found = (pq.read_schema(path).metadata or {}).get(b"astro_vae", b"{}")
+    return dict(json.loads(found))
+
+
 def read_catalog(path: Path) -> pd.DataFrame:
     """Read a table of a step (Parquet), or raise a `UserError` that names the file."""
     try:

@@ -14,6 +14,7 @@ from astro_vae import kinds
 from astro_vae import model as models
 from astro_vae.columns import Column
 from astro_vae.files import step_lock
+from astro_vae.objects import Objects
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Block, Views
 from astro_vae.products.catalog import write_catalog
@@ -23,6 +24,8 @@ from astro_vae.settings import ProductSettings
 
 SEED = 1  # of the draws; more draws, not another seed, make the probabilities surer
 HIDDEN = ("status", "row")
+HOW = ("rotations", "draws", "likelihood_power")
+"""Settings that a catalog is made with and keeps, so that new objects can be looked at in the same way."""
 
 COLUMNS = {
     "part": Column("Part of the split: train, validation, test or dropped", ucd="meta.code"),
@@ -64,15 +67,24 @@ def encode(
     with step_lock(out.parent, "encode"):
         views = Views(objects, split, trained)
         known = inference.label_numbers(views.table["label"])
-        parts = []
-        for block in views.blocks():
-            started = time.perf_counter()
-            parts.append(look(inference, block, known[block.rows], settings))
-            rate = len(block.rows) / (time.perf_counter() - started)
-            print(f"encode: {block.rows[-1] + 1} of {len(views)} objects, {rate:.0f} per second", flush=True)
-        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        table, columns, meta = catalog(views, found, inference, known)
-        write_catalog(table, columns, out, meta={"survey": views.objects.attributes["survey"], **meta})
+        found = look_at_all(views, inference, known, settings)
+        fitted = calibration(views.table, found, inference, known)
+        table, columns = catalog(views.table, views.objects, found, inference, fitted.get("temperature", math.nan))
+        how = {name: getattr(settings, name) for name in HOW}
+        write_catalog(table, columns, out, meta={"survey": views.objects.attributes["survey"], **how, **fitted})
+
+
+def look_at_all(
+    views: Views, inference: Inference, known: np.ndarray, settings: ProductSettings, rows: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Return what `look` finds of all objects, or of those of a mask (N,), in blocks; `known` (N,) as there."""
+    parts = []
+    for block in views.blocks(rows):
+        started = time.perf_counter()
+        parts.append(look(inference, block, known[block.rows], settings))
+        rate = len(block.rows) / (time.perf_counter() - started)
+        print(f"encode: {block.rows[-1] + 1} of {len(views)} objects, {rate:.0f} per second", flush=True)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def look(inference: Inference, block: Block, known: np.ndarray, settings: ProductSettings) -> dict[str, np.ndarray]:
@@ -107,31 +119,52 @@ LATENTS = {
 }
 
 
+def calibration(
+    table: pd.DataFrame, found: dict[str, np.ndarray], inference: Inference, known: np.ndarray
+) -> dict[str, Any]:
+    """Return `temperature` of the calibrated probabilities, and on how many objects it is fitted; {} without labels."""
+    if not inference.labels:
+        return {}
+    validation = (table["part"] == "validation").to_numpy() & (known >= 0)
+    temperature = fit_temperature(found["log_evidence"][validation], inference.frequencies, known[validation])
+    return {"temperature": temperature, "calibrated_on": int(validation.sum())}
+
+
 def catalog(
-    views: Views, found: dict[str, np.ndarray], inference: Inference, known: np.ndarray
-) -> tuple[pd.DataFrame, dict[str, Column], dict[str, Any]]:
-    """Return the table of the catalog, the description of its columns, and what holds for the whole."""
-    table = views.table.drop(columns=list(HIDDEN)).reset_index(drop=True)
-    columns = {**views.objects.columns, **kinds.kind(views.objects.attributes["kind"]).measure.COLUMNS, **COLUMNS}
+    table: pd.DataFrame, objects: Objects, found: dict[str, np.ndarray], inference: Inference, temperature: float
+) -> tuple[pd.DataFrame, dict[str, Column]]:
+    """Return the catalog and the description of its columns.
+
+    Parameters
+    ----------
+    table : DataFrame, N rows
+        Usable objects of the file `objects`.
+    objects : Objects
+    found : dict
+        What `look` has found of them.
+    inference : Inference
+    temperature : float
+        Of the calibrated probabilities; with NaN, that is unknown, they are NaN.
+    """
+    table = table.drop(columns=list(HIDDEN)).reset_index(drop=True)
+    columns = {**objects.columns, **kinds.kind(objects.attributes["kind"]).measure.COLUMNS, **COLUMNS}
     made: dict[str, Any] = {}
-    meta: dict[str, Any] = {}
     if inference.labels:
         labels = np.array(inference.labels, dtype=object)
-        validation = (table["part"] == "validation").to_numpy() & (known >= 0)
-        temperature = fit_temperature(found["log_evidence"][validation], inference.frequencies, known[validation])
-        meta = {"temperature": temperature, "calibrated_on": int(validation.sum())}
         made |= {"label_used": labels[found["label"]]}
         for suffix, value in (("", 1.0), ("_calibrated", temperature)):
             p = tempered(found["log_evidence"], inference.frequencies, value)
             made |= {f"p_{name}{suffix}": p[:, i] for i, name in enumerate(inference.labels)}
+        best = 1.0 if math.isnan(temperature) else temperature
+        p = tempered(found["log_evidence"], inference.frequencies, best)
         made |= {"label_predicted": labels[p.argmax(axis=1)]}
         columns |= _label_columns(inference.labels)
     for name, words in LATENTS.items():
         made |= {f"{name}_{k}": found[name][:, k] for k in range(found[name].shape[1])}
         columns |= {f"{name}_{k}": Column(words.format(k=k), ucd=_ucd(name)) for k in range(found[name].shape[1])}
     theirs = {name: f"user_{name}" for name in table if name in made}
-    columns |= {new: views.objects.columns[old] for old, new in theirs.items()}
-    return pd.concat([table.rename(columns=theirs), pd.DataFrame(made)], axis=1), columns, meta
+    columns |= {new: objects.columns[old] for old, new in theirs.items()}
+    return pd.concat([table.rename(columns=theirs), pd.DataFrame(made)], axis=1), columns
 
 
 def _ucd(name: str) -> str:

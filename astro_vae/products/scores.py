@@ -141,14 +141,21 @@ def trivial_scores(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
-def percentile(scores: np.ndarray) -> np.ndarray:
-    """Return the fraction of the other objects that each one exceeds, ties counting half, in [0, 1]; NaN stays."""
+def percentile(scores: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+    """Return the fraction of the other objects that each one exceeds, ties counting half, in [0, 1]; NaN stays.
+
+    The others are those of `scores` itself (N,), or those that are given as `among` (M,).
+    """
     known = np.isfinite(scores)
+    if among is not None:
+        others = np.sort(among[np.isfinite(among)])
+        below, not_above = (np.searchsorted(others, scores, side=side) for side in ("left", "right"))
+        return np.where(known & (len(others) > 0), (below + not_above) / 2 / max(len(others), 1), np.nan)
     ranks = pd.Series(scores).where(known).rank().to_numpy()
     return (ranks - 1) / max(int(known.sum()) - 1, 1)
 
 
-def fisher(percentiles: pd.DataFrame) -> np.ndarray:
+def fisher(percentiles: pd.DataFrame, n: int) -> np.ndarray:
     """Combine scores by Fisher's method: the mean of -log(fraction of objects at least as strange), nat.
 
     Under it an object that is extreme in one score outranks one that is a little high in all.
@@ -157,12 +164,13 @@ def fisher(percentiles: pd.DataFrame) -> np.ndarray:
     ----------
     percentiles : DataFrame
         A column per score as `percentile` makes it, (N, S).
+    n : int
+        Objects that they are percentiles among.
 
     References
     ----------
     Fisher R. A., 1932, Statistical Methods for Research Workers, 4th edition, section 21.1.
     """
-    n = len(percentiles)
     at_least = ((1 - percentiles) * (n - 1) + 0.5) / n  # half an object: no fraction is 0
     return -np.log(at_least).mean(axis=1).to_numpy()
 

@@ -17,6 +17,9 @@ from astro_vae.section import Section
 from astro_vae.settings import AugmentSettings, ViewSettings
 from astro_vae.steps._examples import Examples, load_part, read_split
 
+RANGES = ("pixel_arcsec", "bmaj_arcsec", "bmin_arcsec")
+"""Columns of the object table in which new objects must be like those that a model was trained on."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -191,8 +194,17 @@ def _labels(wanted: Sequence[str], objects: Objects, split: Path) -> tuple[tuple
 
 
 def _contract(objects: Objects, view: ViewSettings) -> dict[str, Any]:
-    """Return what a model must know of the objects: kind, survey, units and view."""
+    """Return what a model must know of the objects: kind, survey, units, how they were prepared, and view."""
     known = {name: objects.attributes.get(name) for name in ("kind", "survey", "unit", "scaled", "grid")}
     pixels = objects.usable["pixel_arcsec"] if "pixel_arcsec" in objects.table else pd.Series(dtype=float)
     pixel = float(np.nanmedian(pixels)) if pixels.notna().any() else None
-    return {**known, "pixel_arcsec": pixel, "view": view.model_dump(mode="json")}
+    return {
+        **known, "pixel_arcsec": pixel, "ranges": ranges(objects.usable), "view": view.model_dump(mode="json"),
+        "prepare": objects.attributes.get("settings", {}).get("prepare"),
+    }
+
+
+def ranges(table: pd.DataFrame) -> dict[str, list[float]]:
+    """Return minimum and maximum of pixel scale and beam (arcsec) by column, without those that nothing is known of."""
+    known = {name: table[name].to_numpy(float) for name in RANGES if name in table and table[name].notna().any()}
+    return {name: [float(np.nanmin(values)), float(np.nanmax(values))] for name, values in known.items()}

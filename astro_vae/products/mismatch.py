@@ -1,0 +1,86 @@
+"""Say in what objects differ from those that a model was trained on, by the contract in its model.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astro_vae.errors import UserError
+
+TOLERANCE = 0.05
+"""Pixel scale and beam may lie outside the range of the training by this part of themselves, which is about what
+an augmentation does to sizes."""
+OWN_FILES = "folder"  # the survey of files that say nothing of a survey
+
+WORDS = {
+    "pixel_arcsec": "pixel scale", "bmaj_arcsec": "major axis of the beam", "bmin_arcsec": "minor axis of the beam",
+}
+
+
+def differences(attributes: Mapping[str, Any], contract: Mapping[str, Any]) -> list[str]:
+    """Say in what a whole file differs: survey, scaled or not, unit.
+
+    Parameters
+    ----------
+    attributes : mapping
+        Of an object file; see `astro_vae.objects.Objects`.
+    contract : mapping
+        Of a trained model.
+
+    Raises
+    ------
+    UserError
+        If it holds objects of another kind, of which a model can make nothing.
+    """
+    if attributes["kind"] != contract["kind"]:
+        raise UserError(
+            f"these objects are of kind '{attributes['kind']}', the model was trained on '{contract['kind']}'; "
+            "give it objects of that kind"
+        )
+    found = []
+    surveys = attributes["survey"], contract["survey"]
+    if surveys[0] != surveys[1] and OWN_FILES not in surveys:
+        found.append(f"they are of the survey '{surveys[0]}', not '{surveys[1]}'")
+    if bool(attributes["scaled"]) != bool(contract["scaled"]):
+        sorts = {True: "8-bit images without a flux scale", False: "physical images"}
+        found.append(f"they are {sorts[bool(attributes['scaled'])]}, not {sorts[bool(contract['scaled'])]}")
+    elif attributes["unit"] != contract["unit"]:
+        found.append(f"their unit is '{attributes['unit']}', not '{contract['unit']}'")
+    return found
+
+
+def differences_of_each(table: pd.DataFrame, contract: Mapping[str, Any]) -> np.ndarray:
+    """Say in what each object differs, in pixel scale or beam: text (N,), empty where in nothing.
+
+    What nothing was known of in the training is not looked at.
+
+    Parameters
+    ----------
+    table : DataFrame, N rows
+        Of an object file.
+    contract : mapping
+        Of a trained model.
+
+    Raises
+    ------
+    UserError
+        If the contract does not say it.
+    """
+    if contract.get("ranges") is None:
+        raise UserError(
+            "the model.json of this model does not say on which pixel scale and beam it was trained; "
+            "run the step 'train' again"
+        )
+    reasons = np.full(len(table), "", dtype=object)
+    for column, (low, high) in contract["ranges"].items():
+        values = table[column].to_numpy(float) if column in table else np.full(len(table), np.nan)
+        outside = ~((values >= low * (1 - TOLERANCE)) & (values <= high * (1 + TOLERANCE)))  # NaN is outside
+        wanted = f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}"
+        for i in np.flatnonzero(outside):
+            value = "not known" if np.isnan(values[i]) else f"{values[i]:.4g} arcsec"
+            reason = f"{WORDS[column]} {value}, the model was trained on {wanted} arcsec"
+            reasons[i] = "; ".join(filter(None, (reasons[i], reason)))
+    return reasons
