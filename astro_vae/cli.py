@@ -1,19 +1,18 @@
-"""Parse words: each step of the workflow is one command, which calls one function.
+"""Parse words: the commands of a user, each of which calls one function; those of the workflow are in `cli_steps`.
 
 Heavy imports stand where they are used, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from astro_vae import __version__
+from astro_vae.cli_steps import steps
 from astro_vae.errors import UserError
 
 app = typer.Typer(
@@ -24,13 +23,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(steps, name="step")
 
-SettingsText = Annotated[
-    str, typer.Option("--settings", help="JSON of the settings that this step reads, as the workflow passes it.")
+Model = Annotated[
+    Path, typer.Argument(help="A trained model: results/<run>/<survey>/<model>, or model/ in it.", exists=True)
 ]
-Existing = Annotated[Path, typer.Option(exists=True, help="A file or folder made by an earlier step.")]
-Out = Annotated[Path, typer.Option(help="File or folder to write; it appears whole or not at all.")]
-
+Places = Annotated[
+    list[Path], typer.Argument(help="FITS, PNG or JPEG images, folders of them, or one objects.h5.", exists=True)
+]
+Labels = Annotated[
+    Path | None, typer.Option(help="CSV with columns `file`, `label`, and others to carry along.", exists=True)
+]
+PixelArcsec = Annotated[float | None, typer.Option(help="Side of a pixel (arcsec), where the files do not say it.")]
+Beam = Annotated[
+    tuple[float, float, float] | None,
+    typer.Option(help="Beam: major and minor axis (FWHM, arcsec), position angle (deg), where the files do not say."),
+]
+Unit = Annotated[str | None, typer.Option(help="Unit of FITS files without a BUNIT, such as Jy/beam.")]
+AllowMismatch = Annotated[
+    bool, typer.Option("--allow-mismatch", help="Take objects unlike those of the training, with a warning.")
+]
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and exit status 1."""
@@ -39,55 +51,6 @@ def main() -> None:
     except UserError as error:
         print(f"astro-vae: {error}", file=sys.stderr)
         sys.exit(1)
-
-
-class Seen:
-    """The settings that a step sees, parsed from its `--settings`."""
-
-    def __init__(self, text: str) -> None:
-        try:
-            self.data: dict[str, Any] = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"--settings: not valid JSON: {error}") from None
-
-    def section(self, name: str, model: type[Any]) -> Any:
-        """Validate one section; a section that is not given has its defaults."""
-        from astro_vae.section import validate
-
-        return validate(model, self.data.get(name, {}), origin=f"--settings, {name}")
-
-    def source(self) -> Any:
-        """Validate `source` with the class of its survey."""
-        from astro_vae.section import validate
-        from astro_vae.surveys import SOURCES
-
-        name = self.data.get("source", {}).get("survey")
-        if name not in SOURCES:
-            raise UserError(f"--settings, source.survey: '{name}' is not known; known: {', '.join(SOURCES)}")
-        return validate(SOURCES[name], self.data["source"], origin="--settings, source")
-
-    def model(self) -> Any:
-        """Validate `model` as the type that it names."""
-        from astro_vae.settings import PcaSettings, VaeSettings
-
-        kinds = {"vae": VaeSettings, "pca": PcaSettings}
-        return self.section("model", kinds.get(self.data.get("model", {}).get("type", "vae"), VaeSettings))
-
-    def products(self) -> Any:
-        """Gather the settings of products that are given one by one (`products.draws`, …)."""
-        from astro_vae.section import validate
-        from astro_vae.settings import ProductSettings
-
-        given = {key.removeprefix("products."): value for key, value in self.data.items() if "products." in key}
-        return validate(ProductSettings, given, origin="--settings, products")
-
-
-def execution() -> Any:
-    """Read how to run from the environment, where the workflow puts it: it never makes a step run again."""
-    from astro_vae.section import validate
-    from astro_vae.settings import ExecutionSettings
-
-    return validate(ExecutionSettings, json.loads(os.environ.get("ASTRO_VAE_EXECUTION", "{}")), origin="execution")
 
 
 @app.callback(invoke_without_command=True)
@@ -110,134 +73,62 @@ def run(
 
 
 @app.command()
-def download(
-    settings: SettingsText, folder: Annotated[Path, typer.Option(help="Where downloads go.")], out: Out
-) -> None:
-    """Fetch (or simulate) the survey's files and write manifest.csv."""
-    from astro_vae.steps.download import download as step
-
-    step(Seen(settings).source(), folder=folder, out=out, execution=execution())
-
-
-@app.command()
-def prepare(
-    settings: SettingsText, folder: Existing, manifest: Existing, out: Out
-) -> None:
-    """Turn the survey's files into objects.h5: values, measurements, or the reason why not."""
-    from astro_vae.settings import PrepareSettings
-    from astro_vae.steps.prepare import prepare as step
-
-    seen = Seen(settings)
-    step(seen.source(), seen.section("prepare", PrepareSettings), folder=folder, manifest=manifest, out=out)
-
-
-@app.command()
-def split(settings: SettingsText, objects: Existing, out: Out) -> None:
-    """Divide the objects into training, validation and test by position on the sky."""
-    from astro_vae.settings import SplitSettings
-    from astro_vae.steps.split import split as step
-
-    step(Seen(settings).section("split", SplitSettings), objects=objects, out=out)
-
-
-@app.command()
-def augment(settings: SettingsText, objects: Existing, split: Existing, out: Out) -> None:
-    """Make the training part into hundreds of thousands of examples."""
-    from astro_vae.settings import AugmentSettings, ViewSettings
-    from astro_vae.steps.augment import augment as step
-
-    seen = Seen(settings)
-    step(seen.section("view", ViewSettings), seen.section("augment", AugmentSettings),
-         objects=objects, split=split, out=out)
-
-
-@app.command()
-def classifier(settings: SettingsText, objects: Existing, split: Existing, augmented: Existing, out: Out) -> None:
-    """Train the independent judge of generated samples on real images."""
-    from astro_vae.classifier import classifier as step
-    from astro_vae.settings import AugmentSettings, ClassifierSettings, ViewSettings
-
-    seen = Seen(settings)
-    step(seen.section("classifier", ClassifierSettings), seen.section("view", ViewSettings),
-         seen.section("augment", AugmentSettings), objects=objects, split=split, augmented=augmented, out=out,
-         execution=execution())
-
-
-@app.command()
-def train(settings: SettingsText, objects: Existing, split: Existing, augmented: Existing, out: Out) -> None:
-    """Train one model; after an interruption the same command goes on from the last checkpoint."""
-    from astro_vae.settings import AugmentSettings, ViewSettings
-    from astro_vae.steps.train import train as step
-
-    seen = Seen(settings)
-    step(seen.model(), seen.section("view", ViewSettings), seen.section("augment", AugmentSettings),
-         objects=objects, split=split, augmented=augmented, out=out, execution=execution())
-
-
-@app.command("fit-prior")
-def fit_prior(settings: SettingsText, model: Existing, objects: Existing, augmented: Existing, out: Out) -> None:
-    """Fit the prior of the latents per label to the aggregate posterior."""
-    from astro_vae.products.priors import fit_prior as step
-
-    step(Seen(settings).products().prior, model=model, objects=objects, augmented=augmented, out=out)
-
-
-@app.command()
 def encode(
-    settings: SettingsText, model: Existing, prior: Existing, objects: Existing, split: Existing, out: Out
+    model: Model, files: Places, out: Annotated[Path, typer.Option(help="Table: .fits, .parquet, .vot or .csv.")],
+    labels: Labels = None, pixel_arcsec: PixelArcsec = None, beam: Beam = None, unit: Unit = None,
+    allow_mismatch: AllowMismatch = False,
 ) -> None:
-    """Write the latent catalog: latents.fits, .parquet and .vot."""
-    from astro_vae.products.latents import encode as step
+    """Encode new objects: latents and label probabilities, with the columns of the workflow's latents.*."""
+    from astro_vae.products.new_objects import encode_new
 
-    step(Seen(settings).products(), model=model, prior=prior, objects=objects, split=split, out=out)
-
-
-@app.command()
-def generate(settings: SettingsText, model: Existing, prior: Existing, out: Out) -> None:
-    """Draw samples per label: samples.h5, .fits and .png, with traversals and interpolations."""
-    from astro_vae.products.samples import generate as step
-
-    step(Seen(settings).products(), model=model, prior=prior, out=out)
+    known = _known(labels, pixel_arcsec, beam, unit)
+    encode_new(model, files, out=out, known=known, allow_mismatch=allow_mismatch)
 
 
 @app.command()
-def rank(
-    settings: SettingsText, model: Existing, prior: Existing, latents: Existing, objects: Existing, split: Existing,
-    out: Out,
+def score(
+    model: Model, files: Places, out: Annotated[Path, typer.Option(help="Table: .fits, .parquet, .vot or .csv.")],
+    labels: Labels = None, pixel_arcsec: PixelArcsec = None, beam: Beam = None, unit: Unit = None,
+    allow_mismatch: AllowMismatch = False,
 ) -> None:
-    """Rank the anomalies: anomalies.fits, .parquet, .csv, .reg and .png."""
-    from astro_vae.products.anomalies import rank as step
+    """Score how strange new objects are to a model, with the columns of the workflow's anomalies.*."""
+    from astro_vae.products.new_objects import score_new
 
-    step(Seen(settings).products(), model=model, prior=prior, latents=latents, objects=objects, split=split, out=out)
+    known = _known(labels, pixel_arcsec, beam, unit)
+    score_new(model, files, out=out, known=known, allow_mismatch=allow_mismatch)
 
 
 @app.command()
-def evaluate(
-    settings: SettingsText, folder: Existing, objects: Existing, split: Existing, classifier: Existing, out: Out
+def generate(
+    model: Model, out: Annotated[Path, typer.Option(help="Samples: .fits (a cube per label), .h5 or .png.")],
+    label: Annotated[str | None, typer.Option(help="Label of the samples; all by their natural frequencies.")] = None,
+    n: Annotated[int, typer.Option("--n", help="Number of samples.", min=1)] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same samples.")] = 1,
 ) -> None:
-    """Measure a model against references: metrics.json."""
-    from astro_vae.evaluate import evaluate as step
+    """Generate images from a trained model."""
+    from astro_vae.products.new_samples import generate_new
 
-    step(Seen(settings).products(), folder=folder, objects=objects, split=split, classifier=classifier, out=out)
+    generate_new(model, label=label, n=n, seed=seed, out=out)
 
 
 @app.command()
-def compare(
-    metrics: Annotated[list[Path], typer.Argument(exists=True, help="metrics.json of each model.")], out: Out
+def estimate(
+    config: Annotated[Path, typer.Option(help="Configuration file of the run.")] = Path("config/config.yaml"),
+    device: Annotated[str, typer.Option(help="Where trainings will run: cpu or cuda.")] = "cpu",
+    cores: Annotated[int, typer.Option(help="Processor cores that the run will have.", min=1)] = 2,
 ) -> None:
-    """Lay the models of a survey side by side: comparison.csv and comparison.png."""
-    from astro_vae.evaluate import compare as step
+    """Say how many hours, how much memory and disk a run will take, before anything is started."""
+    from astro_vae.estimate import estimate as told
 
-    step(metrics, out=out)
+    print(told(config, device=device, cores=cores))
 
 
-@app.command()
-def report(settings: SettingsText, folder: Existing, out: Out) -> None:
-    """Write one self-contained page for a survey."""
-    from astro_vae.report import report as step
-
-    step(Seen(settings).data, folder=folder, out=out)
-
+def _known(
+    labels: Path | None, pixel_arcsec: float | None, beam: tuple[float, float, float] | None, unit: str | None
+) -> dict[str, object]:
+    """Return what the user says of the files, as settings of the survey `folder`."""
+    given = {"labels": None if labels is None else str(labels), "pixel_arcsec": pixel_arcsec, "beam": beam, "unit": unit}
+    return {name: value for name, value in given.items() if value is not None}
 
 @app.command()
 def docs(

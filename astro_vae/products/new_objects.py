@@ -25,6 +25,7 @@ from astro_vae.products.catalog import WRITERS, read_catalog, read_meta, write_c
 from astro_vae.products.priors import Reference, load_prior
 from astro_vae.products.scores import SCORES
 from astro_vae.settings import ProductSettings
+from astro_vae.vae.priors import Prior
 
 LATENTS, ANOMALIES = "latents.parquet", "anomalies.parquet"
 RANK = {"rank": Column("Rank among the objects that were given, 1 is the strangest; -1 where refused", ucd="meta.record")}
@@ -39,8 +40,8 @@ class Result:
     folder : Path
         That of latents.parquet and the others.
     model : TrainedModel
-    inference : Inference
-        Under the fitted prior.
+    prior : Prior
+        The fitted one.
     reference : Reference
         Latents of training examples, which scores compare with.
     settings : ProductSettings
@@ -51,10 +52,14 @@ class Result:
 
     folder: Path
     model: models.TrainedModel
-    inference: Inference
+    prior: Prior
     reference: Reference
     settings: ProductSettings
     temperature: float
+
+    def inference(self) -> Inference:
+        """Return the model under its prior, with draws from their start: the same objects get the same figures."""
+        return Inference(self.model, self.prior, seed=latents.SEED)
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,7 @@ def open_result(folder: Path | str) -> Result:
     known = [read_meta(place / name) for name in (LATENTS, ANOMALIES) if (place / name).is_file()]
     meta = {name: value for one in known for name, value in one.items()}
     how = {name: meta[name] for name in (*latents.HOW, *anomalies.HOW) if name in meta}
-    inference = Inference(model, prior, seed=latents.SEED)
-    return Result(place, model, inference, reference, ProductSettings(**how), meta.get("temperature", math.nan))
+    return Result(place, model, prior, reference, ProductSettings(**how), meta.get("temperature", math.nan))
 
 
 def latents_of(
@@ -131,7 +135,7 @@ def scores_of(
     """
     among = _ranked(result)
     with given(result.model, [Path(p) for p in places], known=known, allow_mismatch=allow_mismatch) as found:
-        views, kept, inference = found.views, found.kept, result.inference
+        views, kept, inference = found.views, found.kept, result.inference()
         label = np.zeros(len(views), np.int64)
         if inference.labels:
             label[kept] = inference.label_numbers(_catalog(result, found)[0]["label_predicted"])
@@ -166,7 +170,7 @@ def _write(
 
 
 def _catalog(result: Result, found: Given) -> tuple[pd.DataFrame, dict[str, Column]]:
-    views, inference = found.views, result.inference
+    views, inference = found.views, result.inference()
     known = inference.label_numbers(views.table["label"])
     seen = latents.look_at_all(views, inference, known, result.settings, found.kept)
     if inference.labels and math.isnan(result.temperature):
@@ -192,7 +196,7 @@ def _with_refused(table: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
         if pd.api.types.is_integer_dtype(kind):
             rows[name] = rows[name].fillna(-1).astype(kind)
         elif not pd.api.types.is_numeric_dtype(kind):
-            rows[name] = rows[name].fillna("")
+            rows[name] = rows[name].astype(object).fillna("")
     return pd.concat([table, rows.astype(table.dtypes.to_dict())], ignore_index=True)
 
 

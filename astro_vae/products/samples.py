@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +49,21 @@ def generate(settings: ProductSettings, *, model: Path, prior: Path, out: Path) 
     with step_lock(out.parent, "generate"):
         threshold = trained.threshold
         images, table = draw(inference, settings.samples_per_label, settings.samples_seed, threshold=threshold)
-        attributes = {
-            **{name: trained.contract.get(name) for name in ("kind", "survey", "pixel_arcsec")},
-            "unit": "", "scaled": True, "labels": inference.labels, "prior": type(fitted).__name__,
-            "seed": settings.samples_seed, "threshold": threshold, "astro_vae": __version__,
-            "model": trained.contract["weights"],
-        }
-        _write_objects(out, images, table, attributes)
+        attributes = sample_attributes(trained, fitted, settings.samples_seed)
+        write_objects(out, [images], images.shape[1:], table, attributes)
         _write_fits(out.with_suffix(".fits"), images, table, attributes)
-        _picture(out.with_suffix(".png"), images, table, attributes)
+        picture(out.with_suffix(".png"), images, table["label"].to_numpy(), attributes)
         write_tours(inference, reference, trained.contract, out.parent)
     print(f"{out.name}: {settings.samples_per_label} samples per label ({', '.join(inference.labels) or 'no labels'})")
+
+
+def sample_attributes(trained: models.TrainedModel, prior: Any, seed: int) -> dict[str, Any]:
+    """Return what the files of samples say of the model that they are drawn from."""
+    return {
+        **{name: trained.contract.get(name) for name in ("kind", "survey", "pixel_arcsec")},
+        "unit": "", "scaled": True, "labels": list(trained.labels), "prior": type(prior).__name__,
+        "seed": seed, "threshold": trained.threshold, "astro_vae": __version__, "model": trained.contract["weights"],
+    }
 
 
 def draw(inference: Inference, n: int, seed: int, *, threshold: float) -> tuple[np.ndarray, pd.DataFrame]:
@@ -73,42 +77,62 @@ def draw(inference: Inference, n: int, seed: int, *, threshold: float) -> tuple[
         z = inference.prior.sample(n, number, generator).float().cpu().numpy()
         label = np.full(n, number)
         images.append(models.thresholded(inference.decode(z, label), threshold))
-        names = [f"{name or 'sample'}/{i:05d}" for i in range(n)]
-        tables.append(pd.DataFrame({
-            "object_id": names, "ra": math.nan, "dec": math.nan, "label": name, "status": "ok", "reason": "",
-            "row": np.arange(number * n, (number + 1) * n), "log_prior": inference.log_prior(z, label),
-            **{f"z_{k}": z[:, k] for k in range(z.shape[1])},
-        }))
-    return np.concatenate(images), pd.concat(tables, ignore_index=True)
+        tables.append(sample_table(inference, z, label, name))
+    return np.concatenate(images), pd.concat(tables, ignore_index=True).assign(row=range(n * len(tables)))
+
+
+def sample_table(inference: Inference, z: np.ndarray, label: np.ndarray, name: str) -> pd.DataFrame:
+    """Return the object table of samples of one label from their latents (n, K)."""
+    return pd.DataFrame({
+        "object_id": [f"{name or 'sample'}/{i:05d}" for i in range(len(z))], "ra": math.nan, "dec": math.nan,
+        "label": name, "status": "ok", "reason": "", "row": np.arange(len(z)),
+        "log_prior": inference.log_prior(z, label), **{f"z_{k}": z[:, k] for k in range(z.shape[1])},
+    })
 
 
 def _names(inference: Inference) -> list[str]:
     return inference.labels or [""]
 
 
-def _write_objects(path: Path, images: np.ndarray, table: pd.DataFrame, attributes: Mapping[str, Any]) -> None:
+def write_objects(
+    path: Path, blocks: Iterable[np.ndarray], shape: tuple[int, ...], table: pd.DataFrame,
+    attributes: Mapping[str, Any],
+) -> None:
+    """Write blocks of samples (n, *shape), float32, and their table as an object file."""
     own = {name: Column("Latent of the sample") for name in table.columns if name not in FIRST_COLUMNS}
-    with atomic(path) as partial, Writer(partial, images.shape[1:], "float32", attributes) as writer:
-        writer.append(images)
+    with atomic(path) as partial, Writer(partial, shape, "float32", attributes) as writer:
+        for images in blocks:
+            writer.append(images)
         writer.table(table, {**own, **SAMPLE_COLUMNS})
 
 
 def _write_fits(path: Path, images: np.ndarray, table: pd.DataFrame, attributes: Mapping[str, Any]) -> None:
     """Write an image cube (n, H, W) per label, with the pixel scale of the survey at a nominal position."""
+    hdus = [primary_hdu(attributes)]
+    for name in attributes["labels"] or [""]:
+        hdu = fits.ImageHDU(images[(table["label"] == name).to_numpy()])
+        describe_cube(hdu.header, name, images.shape[1:], attributes)
+        hdus.append(hdu)
+    with atomic(path) as partial:
+        fits.HDUList(hdus).writeto(partial)
+
+
+def primary_hdu(attributes: Mapping[str, Any]) -> fits.PrimaryHDU:
+    """Return the first unit of a FITS file of samples: no image, but what holds for all."""
     primary = fits.PrimaryHDU()
     primary.header["ORIGIN"] = f"astro_vae {__version__}"
     primary.header["SURVEY"] = str(attributes["survey"])
     primary.header["PRIOR"] = str(attributes["prior"])
     primary.header["SEED"] = (attributes["seed"], "of the samples")
-    hdus = [primary]
-    for number, name in enumerate(attributes["labels"] or [""]):
-        hdu = fits.ImageHDU(images[(table["label"] == name).to_numpy()], name=name or f"SAMPLES{number}")
-        hdu.header["LABEL"] = (name, "class that the samples were asked for")
-        hdu.header["BUNIT"] = ("", "fraction of the brightness of each image's peak")
-        hdu.header.update(_wcs(images.shape[1:], attributes["pixel_arcsec"]))
-        hdus.append(hdu)
-    with atomic(path) as partial:
-        fits.HDUList(hdus).writeto(partial)
+    return primary
+
+
+def describe_cube(header: fits.Header, name: str, shape: tuple[int, ...], attributes: Mapping[str, Any]) -> None:
+    """Say in the header of a cube of samples (n, *shape) of one label what they are."""
+    header["EXTNAME"] = ((name or "SAMPLES0").upper(), "extension name")
+    header["LABEL"] = (name, "class that the samples were asked for")
+    header["BUNIT"] = ("", "fraction of the brightness of each image's peak")
+    header.update(_wcs(shape, attributes["pixel_arcsec"]))
 
 
 def _wcs(shape: tuple[int, ...], pixel_arcsec: float | None) -> fits.Header:
@@ -128,11 +152,13 @@ def _wcs(shape: tuple[int, ...], pixel_arcsec: float | None) -> fits.Header:
     return header
 
 
-def _picture(path: Path, images: np.ndarray, table: pd.DataFrame, attributes: Mapping[str, Any]) -> None:
+def picture(path: Path, images: np.ndarray, labels: np.ndarray, attributes: Mapping[str, Any]) -> None:
+    """Draw the first samples of each label; `labels` (n,) are those of the images (n, *shape)."""
     shown, row_labels = [], []
-    columns = min(SHOWN, int(table["label"].value_counts().min()))
-    for name in attributes["labels"] or [""]:
-        of_label = images[(table["label"] == name).to_numpy()]
+    names, counts = np.unique(labels, return_counts=True)
+    columns = min(SHOWN, int(counts.min()))
+    for name in sorted(names, key=(attributes["labels"] or [""]).index):
+        of_label = images[labels == name]
         rows = max(1, min(ROWS, len(of_label) // columns))
         shown.append(of_label[: rows * columns])
         row_labels += [name or "samples"] * rows

@@ -19,12 +19,22 @@ from astro_vae.kinds import to_network
 from astro_vae.linear import Ppca
 from astro_vae.objects import FIRST_COLUMNS, Writer, open_objects
 from astro_vae.products.priors import fit_prior
-from astro_vae.settings import AugmentSettings, NetworkSettings, PcaSettings, PriorSettings, VaeSettings, ViewSettings
+from astro_vae.settings import (
+    AugmentSettings,
+    NetworkSettings,
+    PcaSettings,
+    PrepareSettings,
+    PriorSettings,
+    VaeSettings,
+    ViewSettings,
+)
 from astro_vae.steps._examples import load_part
 from astro_vae.steps._intake import COLUMNS, WARNING
+from astro_vae.steps._training_data import ranges
 from astro_vae.steps.augment import augment
 
 SIZE, VIEW = 30, ViewSettings(size=16, frame=22)
+PREPARE = PrepareSettings(size=SIZE, field=22)
 LABELS = ("single", "double")
 N = 60
 STRANGE = 7
@@ -110,7 +120,8 @@ def write_model(survey: Survey, name: str) -> None:
     attributes = open_objects(survey.objects).attributes
     models.save(survey.model(name), module, {
         **{key: attributes[key] for key in ("kind", "survey", "unit", "scaled")}, "pixel_arcsec": 1.8,
-        "threshold": 0.02,
+        "threshold": 0.02, "ranges": ranges(open_objects(survey.objects).usable),
+        "prepare": PREPARE.model_dump(mode="json"),
         "shape": [16, 16], "view": VIEW.model_dump(mode="json"), "labels": list(labels),
         "frequencies": [0.5, 0.5][: len(labels)], "settings": json.loads(settings.model_dump_json()),
     })

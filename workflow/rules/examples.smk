@@ -20,7 +20,7 @@ rule augment:
     params:
         settings=params("augment"),
     shell:
-        "python -m astro_vae augment --settings {params.settings:q} --objects {input.objects:q}"
+        "python -m astro_vae step augment --settings {params.settings:q} --objects {input.objects:q}"
         " --split {input.split:q} --out {output.augmented:q} 2>&1 | tee {log:q}"
 
 
@@ -44,5 +44,5 @@ rule classifier:
     params:
         settings=params("classifier"),
     shell:
-        "python -m astro_vae classifier --settings {params.settings:q} --objects {input.objects:q}"
+        "python -m astro_vae step classifier --settings {params.settings:q} --objects {input.objects:q}"
         " --split {input.split:q} --augmented {input.augmented:q} --out {output.folder:q} > {log:q} 2>&1"

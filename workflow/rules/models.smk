@@ -25,5 +25,5 @@ rule train:
     # variables keep them, which is up to 1.7 times as fast.
     shell:
         "export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_TOP_PAD_=268435456;"
-        " python -m astro_vae train --settings {params.settings:q} --objects {input.objects:q}"
+        " python -m astro_vae step train --settings {params.settings:q} --objects {input.objects:q}"
         " --split {input.split:q} --augmented {input.augmented:q} --out {output.model:q} 2>&1 | tee {log:q}"

@@ -18,7 +18,7 @@ rule download:
         settings=params("download"),
         folder=folder,
     shell:
-        "python -m astro_vae download --settings {params.settings:q} --folder {params.folder:q}"
+        "python -m astro_vae step download --settings {params.settings:q} --folder {params.folder:q}"
         " --out {output.manifest:q} > {log:q} 2>&1"
 
 
@@ -40,7 +40,7 @@ rule prepare:
         settings=params("prepare"),
         folder=folder,
     shell:
-        "python -m astro_vae prepare --settings {params.settings:q} --folder {params.folder:q}"
+        "python -m astro_vae step prepare --settings {params.settings:q} --folder {params.folder:q}"
         " --manifest {input.manifest:q} --out {output.objects:q} > {log:q} 2>&1"
 
 
@@ -61,5 +61,5 @@ rule split:
     params:
         settings=params("split"),
     shell:
-        "python -m astro_vae split --settings {params.settings:q} --objects {input.objects:q}"
+        "python -m astro_vae step split --settings {params.settings:q} --objects {input.objects:q}"
         " --out {output.split:q} > {log:q} 2>&1"

@@ -22,7 +22,7 @@ rule fit_prior:
     params:
         settings=params("fit-prior"),
     shell:
-        "python -m astro_vae fit-prior --settings {params.settings:q} --model {input.model:q}"
+        "python -m astro_vae step fit-prior --settings {params.settings:q} --model {input.model:q}"
         " --objects {input.objects:q} --augmented {input.augmented:q} --out {output.prior:q} > {log:q} 2>&1"
 
 
@@ -48,7 +48,7 @@ rule encode:
     params:
         settings=params("encode"),
     shell:
-        "python -m astro_vae encode --settings {params.settings:q} --model {input.model:q} --prior {input.prior:q}"
+        "python -m astro_vae step encode --settings {params.settings:q} --model {input.model:q} --prior {input.prior:q}"
         " --objects {input.objects:q} --split {input.split:q} --out {output.fits:q} > {log:q} 2>&1"
 
 
@@ -79,7 +79,7 @@ rule generate:
     params:
         settings=params("generate"),
     shell:
-        "python -m astro_vae generate --settings {params.settings:q} --model {input.model:q}"
+        "python -m astro_vae step generate --settings {params.settings:q} --model {input.model:q}"
         " --prior {input.prior:q} --out {output.h5:q} > {log:q} 2>&1"
 
 
@@ -111,7 +111,7 @@ rule rank:
     params:
         settings=params("rank"),
     shell:
-        "python -m astro_vae rank --settings {params.settings:q} --model {input.model:q} --prior {input.prior:q}"
+        "python -m astro_vae step rank --settings {params.settings:q} --model {input.model:q} --prior {input.prior:q}"
         " --latents {input.latents:q} --objects {input.objects:q} --split {input.split:q}"
         " --out {output.fits:q} > {log:q} 2>&1"
 
@@ -145,6 +145,6 @@ rule evaluate:
         settings=params("evaluate"),
         folder=folder_of_output,
     shell:
-        "python -m astro_vae evaluate --settings {params.settings:q} --folder {params.folder:q}"
+        "python -m astro_vae step evaluate --settings {params.settings:q} --folder {params.folder:q}"
         " --objects {input.objects:q} --split {input.split:q} --classifier {input.classifier:q}"
         " --out {output.metrics:q} > {log:q} 2>&1"

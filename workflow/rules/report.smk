@@ -21,7 +21,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     shell:
-        "python -m astro_vae compare {input:q} --out {output.table:q} > {log:q} 2>&1"
+        "python -m astro_vae step compare {input:q} --out {output.table:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -46,5 +46,5 @@ rule report:
         settings=params("report"),
         folder=folder_of_output,
     shell:
-        "python -m astro_vae report --settings {params.settings:q} --folder {params.folder:q}"
+        "python -m astro_vae step report --settings {params.settings:q} --folder {params.folder:q}"
         " --out {output.page:q} > {log:q} 2>&1"
