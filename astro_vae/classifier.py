@@ -118,7 +118,7 @@ def classifier(
             print(f"classifier: {reason}")
             write_json(out / CONTRACT, {**contract, "reason": reason})
             return
-        network, machine = _train(settings, data, execution)
+        network, machine = fit_network(settings, data, execution)
         judge = Classifier(network, data.labels, {})
         test = read_part(objects, split, "test", view, data.labels)
         parts = {"validation": data.validation, "test": test}
@@ -147,9 +147,10 @@ def load_classifier(folder: Path) -> Classifier | None:
     return Classifier(network.eval(), tuple(figures["labels"]), figures)
 
 
-def _train(
+def fit_network(
     settings: ClassifierSettings, data: TrainingData, execution: ExecutionSettings
 ) -> tuple[Network, dict[str, Any]]:
+    """Train the network on the labelled examples; return it, and what it ran on."""
     torch.manual_seed(settings.seed)
     network = Network(data.examples.shape, len(data.labels))
     fabric = open_fabric(network, "bf16-mixed", execution)

@@ -115,20 +115,20 @@ def generate(
 def estimate(
     config: Annotated[Path, typer.Option(help="Configuration file of the run.")] = Path("config/config.yaml"),
     device: Annotated[str, typer.Option(help="Where trainings will run: cpu or cuda.")] = "cpu",
-    cores: Annotated[int, typer.Option(help="Processor cores that the run will have.", min=1)] = 2,
 ) -> None:
     """Say how many hours, how much memory and disk a run will take, before anything is started."""
     from astro_vae.estimate import estimate as told
 
-    print(told(config, device=device, cores=cores))
+    print(told(config, device=device))
 
 
 def _known(
     labels: Path | None, pixel_arcsec: float | None, beam: tuple[float, float, float] | None, unit: str | None
 ) -> dict[str, object]:
     """Return what the user says of the files, as settings of the survey `folder`."""
-    given = {"labels": None if labels is None else str(labels), "pixel_arcsec": pixel_arcsec, "beam": beam, "unit": unit}
-    return {name: value for name, value in given.items() if value is not None}
+    table = None if labels is None else str(labels)
+    told = {"labels": table, "pixel_arcsec": pixel_arcsec, "beam": beam, "unit": unit}
+    return {name: value for name, value in told.items() if value is not None}
 
 @app.command()
 def docs(

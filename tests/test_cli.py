@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from astro_vae import cli, plan, settings, surveys
+from astro_vae import cli, cli_steps, plan, settings, surveys
 from astro_vae.errors import UserError
 from astro_vae.files import step_lock
 from astro_vae.runner import run_workflow
 from astro_vae.section import validate
 
-COMMANDS = sorted(command.name or command.callback.__name__ for command in cli.app.registered_commands)
+USERS = [(command.name or command.callback.__name__,) for command in cli.app.registered_commands]
+STEPS = [("step", command.name or command.callback.__name__) for command in cli_steps.steps.registered_commands]
 ROOT = Path(__file__).parents[1]
 
 TINY: dict[str, Any] = {
@@ -55,9 +56,13 @@ def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_each_command(command: str) -> None:
-    assert "Usage" in called(command, "--help")
+@pytest.mark.parametrize("command", [*USERS, *STEPS], ids=" ".join)
+def test_help_of_each_command(command: tuple[str, ...]) -> None:
+    assert "Usage" in called(*command, "--help")
+
+
+def test_every_step_is_a_command() -> None:
+    assert {name for _, name in STEPS} == set(plan.STEPS)
 
 
 def test_version() -> None:
@@ -82,22 +87,23 @@ def test_every_command_in_the_order_of_the_workflow(tmp_path: Path) -> None:
     objects, split, augmented = folder / "objects.h5", folder / "split.csv", folder / "augmented.h5"
     inputs = ("--objects", objects, "--split", split)
     trained = ("--model", model / "model", "--prior", model / "prior.safetensors")
-    called("download", *seen("download"), "--folder", data, "--out", folder / "manifest.csv")
-    called("prepare", *seen("prepare"), "--folder", data, "--manifest", folder / "manifest.csv", "--out", objects)
-    called("split", *seen("split"), "--objects", objects, "--out", split)
-    called("augment", *seen("augment"), *inputs, "--out", augmented)
-    called("classifier", *seen("classifier"), *inputs, "--augmented", augmented, "--out", folder / "classifier")
-    called("train", *seen("train"), *inputs, "--augmented", augmented, "--out", model / "model")
-    called("fit-prior", *seen("fit-prior"), "--model", model / "model", "--objects", objects, "--augmented", augmented,
-           "--out", model / "prior.safetensors")
-    called("encode", *seen("encode"), *trained, *inputs, "--out", model / "latents.fits")
-    called("generate", *seen("generate"), *trained, "--out", model / "samples.h5")
-    called("rank", *seen("rank"), *trained, *inputs, "--latents", model / "latents.parquet",
+    called("step", "download", *seen("download"), "--folder", data, "--out", folder / "manifest.csv")
+    called("step", "prepare", *seen("prepare"), "--folder", data, "--manifest", folder / "manifest.csv",
+           "--out", objects)
+    called("step", "split", *seen("split"), "--objects", objects, "--out", split)
+    called("step", "augment", *seen("augment"), *inputs, "--out", augmented)
+    called("step", "classifier", *seen("classifier"), *inputs, "--augmented", augmented, "--out", folder / "classifier")
+    called("step", "train", *seen("train"), *inputs, "--augmented", augmented, "--out", model / "model")
+    called("step", "fit-prior", *seen("fit-prior"), "--model", model / "model", "--objects", objects,
+           "--augmented", augmented, "--out", model / "prior.safetensors")
+    called("step", "encode", *seen("encode"), *trained, *inputs, "--out", model / "latents.fits")
+    called("step", "generate", *seen("generate"), *trained, "--out", model / "samples.h5")
+    called("step", "rank", *seen("rank"), *trained, *inputs, "--latents", model / "latents.parquet",
            "--out", model / "anomalies.fits")
-    called("evaluate", *seen("evaluate"), "--folder", model, *inputs, "--classifier", folder / "classifier",
+    called("step", "evaluate", *seen("evaluate"), "--folder", model, *inputs, "--classifier", folder / "classifier",
            "--out", model / "metrics.json")
-    called("compare", model / "metrics.json", "--out", folder / "comparison.csv")
-    called("report", *seen("report"), "--folder", folder, "--out", folder / "report.html")
+    called("step", "compare", model / "metrics.json", "--out", folder / "comparison.csv")
+    called("step", "report", *seen("report"), "--folder", folder, "--out", folder / "report.html")
     assert json.loads((model / "metrics.json").read_text())["test"]["mse"]["mean"] > 0
     assert "<html" in (folder / "report.html").read_text()
 
@@ -113,7 +119,7 @@ def test_every_command_in_the_order_of_the_workflow(tmp_path: Path) -> None:
 def test_wrong_settings_are_one_message(
     text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ("download", "--settings", text, "--folder", tmp_path, "--out", tmp_path / "manifest.csv")
+    words = ("step", "download", "--settings", text, "--folder", tmp_path, "--out", tmp_path / "manifest.csv")
     said = refused(capsys, monkeypatch, *words)
     assert message in said
     assert "Traceback" not in said
@@ -124,7 +130,7 @@ def test_a_file_that_is_no_object_file_is_named(
 ) -> None:
     wrong = tmp_path / "objects.h5"
     wrong.write_text("not HDF5")
-    words = ("split", "--settings", "{}", "--objects", wrong, "--out", tmp_path / "split.csv")
+    words = ("step", "split", "--settings", "{}", "--objects", wrong, "--out", tmp_path / "split.csv")
     said = refused(capsys, monkeypatch, *words)
     assert f"{wrong}: not an object file" in said
     assert list(tmp_path.iterdir()) == [wrong]

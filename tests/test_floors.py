@@ -29,7 +29,9 @@ FLOORS = {
     "products": 5,
     "evaluate": 5,
     "report": 6,
+    "estimate": 6,
     "cli": 7,
+    "cli_steps": 7,
     "runner": 7,
     "settings_docs": 7,
 }
@@ -41,7 +43,7 @@ ORDERS = (
     ("vae", "linear"),
     ("steps", "classifier"),
     ("products", "evaluate"),
-    ("settings_docs", "runner", "cli"),
+    ("settings_docs", "runner", "cli_steps", "cli"),
 )
 
 

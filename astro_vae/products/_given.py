@@ -1,4 +1,4 @@
-"""Take files, folders or an object file that a user gives to a trained model: read, measured and refused as in training."""
+"""Take what a user gives to a trained model: files, folders or an object file, measured and refused as in training."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from astro_vae.settings import ProductSettings
 from astro_vae.vae.priors import Prior
 
 LATENTS, ANOMALIES = "latents.parquet", "anomalies.parquet"
-RANK = {"rank": Column("Rank among the objects that were given, 1 is the strangest; -1 where refused", ucd="meta.record")}
+RANK = {"rank": Column("Rank among the given objects, 1 is the strangest; -1 where refused", ucd="meta.record")}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,14 @@ from astro_vae import model as models
 from astro_vae.errors import UserError
 from astro_vae.files import atomic
 from astro_vae.products._inference import Inference
-from astro_vae.products.samples import describe_cube, picture, primary_hdu, sample_attributes, sample_table, write_objects
+from astro_vae.products.samples import (
+    describe_cube,
+    picture,
+    primary_hdu,
+    sample_attributes,
+    sample_table,
+    write_objects,
+)
 
 BLOCK = 256  # images in memory at a time
 SHOWN = 24  # samples of a label in a picture

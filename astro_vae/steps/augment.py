@@ -50,9 +50,7 @@ def augment(
         If the training part is empty, or the disk has no room.
     """
     opened = open_objects(objects)
-    parents = assign(_training(opened, split), augment)
-    transforms = _table(opened, parents, augment)
-    maker = Maker(opened, transforms, view, augment, threads=threads or min(2, len(os.sched_getaffinity(0))))
+    maker = open_maker(view, augment, opened, split, threads=threads)
     _say(estimate(maker), out, augment)
     attributes = {name: opened.attributes[name] for name in ("kind", "survey", "scaled", "labels")} | {
         "unit": "", "view": view.model_dump(mode="json"), "augment": augment.model_dump(mode="json"),
@@ -60,6 +58,14 @@ def augment(
     }
     with step_lock(out.parent, "augment"), atomic(out) as partial:
         _write(partial, maker, attributes, kinds.kind(attributes["kind"]).augment.COLUMNS)
+
+
+def open_maker(
+    view: ViewSettings, augment: AugmentSettings, objects: Objects, split: Path, *, threads: int | None = None
+) -> Maker:
+    """Draw the transforms of all examples and return what makes the examples; see `augment`."""
+    transforms = _table(objects, assign(_training(objects, split), augment), augment)
+    return Maker(objects, transforms, view, augment, threads=threads or min(2, len(os.sched_getaffinity(0))))
 
 
 def _training(objects: Objects, split: Path) -> pd.DataFrame:

@@ -12,6 +12,28 @@ if TYPE_CHECKING:
 NO_BEAM = (math.nan, math.nan, math.nan)
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What a survey will hand over, as far as its settings tell it before anything is downloaded.
+
+    Attributes
+    ----------
+    objects : int
+        Candidates.
+    bytes : int
+        To be downloaded or written; 0 where files stay where they are.
+    scaled : bool
+        Its images are 8-bit ones.
+    labels : int
+        Different labels; 0 where they are not known beforehand.
+    """
+
+    objects: int
+    bytes: int
+    scaled: bool = False
+    labels: int = 0
+
+
 @dataclass
 class Candidate:
     """One object of a survey, as measured.

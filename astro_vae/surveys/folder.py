@@ -13,7 +13,7 @@ from astro_vae.columns import Column
 from astro_vae.errors import UserError
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
-from astro_vae.surveys.candidate import NO_BEAM, Candidate
+from astro_vae.surveys.candidate import NO_BEAM, Candidate, Expected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,13 @@ class Source(SourceSettings):
         None, "Beam where the files do not say it: major and minor axis (FWHM, arcsec), position angle (deg).",
     )
     unit: str | None = setting(None, "Unit of the values of FITS files without a BUNIT, such as Jy/beam.")
+
+
+def expected(source: Source) -> Expected:
+    """Return how many images the folder has; nothing is copied."""
+    top = Path(source.path).expanduser()
+    names = [p.name.lower() for p in top.rglob("*") if p.is_file() and p.name.lower().endswith(FITS + PICTURES)]
+    return Expected(len(names), 0, sum(name.endswith(PICTURES) for name in names) > len(names) / 2)
 
 
 def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:

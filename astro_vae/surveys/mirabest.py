@@ -21,7 +21,7 @@ from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys._batches import COLUMNS as BATCH_COLUMNS
 from astro_vae.surveys._batches import read_batches
 from astro_vae.surveys._cutouts import known_files, read_cutouts
-from astro_vae.surveys.candidate import Candidate
+from astro_vae.surveys.candidate import Candidate, Expected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,9 @@ CODES: dict[str, tuple[int, ...]] = {
 }
 """Class codes: FRI (1..), FRII (2..), hybrid (3..); then confident (0) or uncertain (1); then standard (0),
 double-double (1), wide-angle tail (2), head-tail (4)."""
+
+COUNTS = {"confident": 833, "uncertain": 389, "hybrid": 34}
+"""Published images of each group."""
 
 ARCHIVE = "http://www.jb.man.ac.uk/research/MiraBest/MiraBest_F"
 BATCHES = "MiraBest_F_batches.tar.gz"
@@ -105,6 +108,14 @@ class Source(SourceSettings):
     def label(self, code: int) -> str:
         """Return the label of a class code; empty where it has none."""
         return next((label for label, codes in self.labels.items() if code in codes), "")
+
+
+def expected(source: Source) -> Expected:
+    """Return how many objects the chosen groups have, and the size of what is downloaded for them."""
+    number = sum(COUNTS[group] for group in source.classes)
+    scaled = source.images == "batches"
+    size = BATCHES_SIZE if scaled else CATALOGUE_SIZE + number * FITS_SIZE
+    return Expected(number, size, scaled, len(source.labels))
 
 
 def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from astro_vae.columns import Column
 from astro_vae.errors import UserError
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
-from astro_vae.surveys.candidate import Candidate
+from astro_vae.surveys.candidate import Candidate, Expected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 KIND = "image"
 TRUTH = "truth.csv"
+FITS_BLOCK = 2880  # bytes; the header takes one
 VERSION = 1  # raised when the same settings give other images
 COLUMNS = {
     "true_class": Column("Class that was simulated", ucd="src.class"),
@@ -61,6 +62,13 @@ class Source(SourceSettings):
     )
     min_flux_mjy: float = setting(40.0, "Faintest total flux density.", unit="mJy", gt=0)
     seed: int = setting(1, "Seed of the whole survey.")
+
+
+def expected(source: Source) -> Expected:
+    """Return how many objects are simulated, and the size of their FITS files."""
+    number = source.labelled + source.unlabelled + source.other + source.anomalies
+    pixels = -(-4 * source.size**2 // FITS_BLOCK) * FITS_BLOCK
+    return Expected(number, number * (FITS_BLOCK + pixels), labels=2)
 
 
 def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:

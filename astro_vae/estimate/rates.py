@@ -1,0 +1,230 @@
+"""Measure on this machine, in seconds, how fast the steps are: on a few simulated images, by the steps themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from astro_vae import kinds, model
+from astro_vae.classifier import fit_network
+from astro_vae.linear import Ppca
+from astro_vae.model import TrainedModel
+from astro_vae.objects import open_objects
+from astro_vae.products import latents
+from astro_vae.products._inference import Inference
+from astro_vae.products._views import Views
+from astro_vae.settings import (
+    AugmentSettings,
+    ClassifierSettings,
+    ExecutionSettings,
+    ModelSettings,
+    PcaSettings,
+    SurveySettings,
+    VaeSettings,
+)
+from astro_vae.steps import augment as augmenting
+from astro_vae.steps._checkpoint import Checkpoint
+from astro_vae.steps._device import matmul_precision, open_fabric
+from astro_vae.steps._loop import fit
+from astro_vae.steps._training_data import TrainingData, open_training_data
+from astro_vae.steps.prepare import prepare
+from astro_vae.surveys import simulated_radio
+from astro_vae.vae.priors import StandardNormal
+
+IMAGES, VALIDATION = 24, 4
+LOOKED_AT = 8
+PCA_EXAMPLES = 512
+SECONDS = 3.0  # of training that are timed
+STEPS = (2, 20)  # least and most
+
+
+@dataclass(frozen=True)
+class SurveyRates:
+    """Seconds of the steps before the models, and what an example takes on disk.
+
+    Attributes
+    ----------
+    download, prepare : float
+        s per object; the first is that of a simulated survey.
+    augment : float
+        s per example.
+    packed : float
+        Bytes on disk by bytes in memory, of simulated images.
+    classifier : float
+        s per example.
+    """
+
+    download: float
+    prepare: float
+    augment: float
+    packed: float
+    classifier: float
+
+
+@dataclass(frozen=True)
+class ModelRates:
+    """Seconds of the steps of one model, and its size.
+
+    Attributes
+    ----------
+    train : float
+        s per example.
+    encode, rank : float
+        s per object with the settings of the products; `encode` for two labels.
+    weights_bytes : int
+    """
+
+    train: float
+    encode: float
+    rank: float
+    weights_bytes: int
+
+
+class Trial:
+    """A tiny simulated survey, prepared and augmented by the settings of a real one.
+
+    Parameters
+    ----------
+    settings : SurveySettings
+    folder : Path
+        An empty folder to work in.
+    execution : ExecutionSettings
+        Where trainings run.
+    """
+
+    def __init__(self, settings: SurveySettings, folder: Path, execution: ExecutionSettings) -> None:
+        self.settings, self.folder, self.execution = settings, folder, execution
+        self.objects, self.split, self.augmented = (folder / n for n in ("objects.h5", "split.csv", "augmented.h5"))
+        with contextlib.redirect_stdout(io.StringIO()):  # what steps say of the trial is of no interest
+            self._download, self._prepare = self._prepared()
+            self._write_split()
+            self._augment, self._packed = self._augmented()
+            self._data = self._opened()
+
+    def _prepared(self) -> tuple[float, float]:
+        size = max(self.settings.prepare.size, 32)
+        source = simulated_radio.Source(
+            survey="simulated_radio", labelled=IMAGES, unlabelled=0, other=0, anomalies=0, size=size
+        )
+        started = time.perf_counter()
+        manifest = simulated_radio.obtain(source, self.folder, execution=self.execution)
+        simulating = (time.perf_counter() - started) / IMAGES
+        manifest.to_csv(self.folder / "manifest.csv", index=False)
+        lenient = self.settings.prepare.model_copy(update={"min_snr": 0.0})  # all images count, whatever their noise
+
+        def prepared() -> None:
+            prepare(source, lenient, folder=self.folder, manifest=self.folder / "manifest.csv", out=self.objects)
+
+        prepared()  # the first call pays for imports
+        return simulating, timed(prepared) / IMAGES
+
+    def _write_split(self) -> None:
+        names = open_objects(self.objects).usable["object_id"]
+        parts = np.where(np.arange(len(names)) % (IMAGES // VALIDATION), "train", "validation")
+        table = pd.DataFrame({"object_id": names, "group": range(len(names)), "part": parts, "reason": ""})
+        table.to_csv(self.split, index=False)
+
+    def _augmented(self) -> tuple[float, float]:
+        """Return seconds per example, and bytes on disk by bytes in memory."""
+        few = self.few
+        maker = augmenting.open_maker(self.settings.view, few, open_objects(self.objects), self.split)
+        told = augmenting.estimate(maker)
+        augmenting.augment(self.settings.view, few, objects=self.objects, split=self.split, out=self.augmented)
+        return told["seconds"] / few.total, told["disk"] / told["bytes"]
+
+    @property
+    def few(self) -> AugmentSettings:
+        """The settings of the augmentation with as many examples as the trials need."""
+        return self.settings.augment.model_copy(update={"total": PCA_EXAMPLES, "materialise": True})
+
+    def _opened(self) -> TrainingData:
+        files = {"objects": self.objects, "split": self.split, "augmented": self.augmented}
+        return open_training_data((), self.settings.view, self.few, **files)
+
+    def survey_rates(self) -> SurveyRates:
+        """Measure the steps before the models."""
+        few = ClassifierSettings(examples=256)
+        fit_network(few, self._data, self.execution)
+        judging = timed(lambda: fit_network(few, self._data, self.execution)) / few.examples
+        return SurveyRates(self._download, self._prepare, self._augment, self._packed, judging)
+
+    def model_rates(self, settings: ModelSettings) -> ModelRates:
+        """Measure the steps of a model."""
+        if isinstance(settings, PcaSettings):
+            module, seconds = self._pca(settings)
+        else:
+            module, seconds = self._vae(settings)
+        weights = sum(tensor.nbytes for tensor in module.state_dict().values())
+        return ModelRates(seconds, *self._products(module.eval()), weights)
+
+    def _pca(self, settings: PcaSettings) -> tuple[Any, float]:
+        x = kinds.to_network(self._data.images(np.arange(PCA_EXAMPLES)))
+        latents = min(settings.latents, PCA_EXAMPLES - 1)
+        started = time.perf_counter()
+        module = Ppca.fit(x, latents, n_labels=len(self._data.labels))
+        return module, (time.perf_counter() - started) / PCA_EXAMPLES
+
+    def _vae(self, settings: VaeSettings) -> tuple[Any, float]:
+        module = model.build(settings, shape=self._data.examples.shape, n_labels=len(self._data.labels))
+        batch = settings.train.batch
+        self._fit(module, settings, batch)  # the first step pays for buffers
+        one = self._fit(module, settings, batch)
+        steps = int(np.clip(SECONDS / max(one, 1e-3), *STEPS))
+        seconds = self._fit(module, settings, steps * batch) / (steps * batch)
+        return module.cpu(), seconds
+
+    def _fit(self, module: Any, settings: VaeSettings, examples: int) -> float:
+        """Train for a few examples; return the seconds."""
+        few = settings.train.model_copy(update={"examples": examples, "validate_every": examples})
+        fabric = open_fabric(module, few.precision, self.execution)
+        checkpoint = Checkpoint(self.folder / "checkpoints", "", 1e9)
+        quiet = self.execution.model_copy(update={"progress": False})
+        with matmul_precision(few.precision), contextlib.redirect_stdout(io.StringIO()):
+            return timed(lambda: fit(
+                module, self._data, settings.model_copy(update={"train": few}), fabric, checkpoint=checkpoint,
+                execution=quiet,
+            ))
+
+    def _products(self, module: Any) -> tuple[float, float]:
+        """Return seconds per object of encode and rank."""
+        contract = {**self._data.contract, "labels": list(self._data.labels),
+                    "frequencies": self._data.frequencies.tolist()}
+        trained = TrainedModel(self.folder, module, contract, StandardNormal(module.n_latents))
+        inference, products = Inference(trained), self.settings.products
+        views = Views(self.objects, self.split, trained)
+        block = next(views.blocks(np.arange(len(views)) < LOOKED_AT))
+        known = np.zeros(len(block.rows), np.int64)
+
+        def ranked() -> None:
+            for images in block.rotations(products.rotations):
+                z, _ = inference.encode(images, known)
+                inference.log_likelihood(images, z, known)
+
+        encoding = timed(lambda: latents.look(inference, block, known, products))
+        return encoding / len(block.rows), timed(ranked) / len(block.rows)
+
+
+def timed(function: Callable[[], Any]) -> float:
+    """Return the seconds that a call takes; none at all counts as a microsecond."""
+    started = time.perf_counter()
+    function()
+    return max(time.perf_counter() - started, 1e-6)
+
+
+def threads() -> int:
+    """Return how many threads a training uses here."""
+    return torch.get_num_threads()
+
+
+def has_gpu() -> bool:
+    """Tell whether trainings can be timed on a GPU here."""
+    return torch.cuda.is_available()
