@@ -24,6 +24,8 @@ from astro_vae.steps.prepare import prepare
 from astro_vae.surveys import folder
 
 OBJECT_FILES = (".h5", ".hdf5")
+OF_THE_FILES = ("path", "labels", "catalog", "endings", "follow_links")
+"""Settings of the survey `folder` that speak of certain files, not of how any file is read."""
 REMEDY = "say it with --unit, --pixel-arcsec or --beam where the files do not, or go on with --allow-mismatch"
 
 
@@ -84,10 +86,20 @@ def _prepared(model: TrainedModel, places: Sequence[Path], scratch: Path, known:
     settings = validate(PrepareSettings, model.contract["prepare"], origin=origin)
     top, manifest = listed([Path(place) for place in places])
     manifest.to_csv(scratch / "manifest.csv", index=False)
-    source = validate(folder.Source, {"survey": OWN_FILES, "path": str(top), **known}, origin="the given images")
+    source = validate(
+        folder.Source, {**_alike(model), "survey": OWN_FILES, "path": str(top), **known}, origin="the given images"
+    )
     objects = scratch / "objects.h5"
     prepare(source, settings, folder=top, manifest=scratch / "manifest.csv", out=objects)
     return objects
+
+
+def _alike(model: TrainedModel) -> dict[str, Any]:
+    """Return how images of a folder were read for the training, where it was on a folder; nothing of their names."""
+    source = model.contract.get("source") or {}
+    if source.get("survey") != OWN_FILES:
+        return {}
+    return {name: value for name, value in source.items() if name not in OF_THE_FILES}
 
 
 def listed(places: Sequence[Path]) -> tuple[Path, pd.DataFrame]:
@@ -109,9 +121,8 @@ def listed(places: Sequence[Path]) -> tuple[Path, pd.DataFrame]:
 def _file(path: Path, top: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: no such file or folder")
-    endings = folder.FITS + folder.PICTURES
-    if not path.name.lower().endswith(endings):
-        raise UserError(f"{path}: not an image; known endings: {', '.join(endings)}; an object file is given alone")
+    if path.suffix in OBJECT_FILES:
+        raise UserError(f"{path}: an object file is given alone, without other files or folders")
     return {
         "address": path.as_uri(), "path": path.relative_to(top).as_posix(), "bytes": path.stat().st_size,
         "checksum": f"sha256:{checksum(path)}", "status": "ok", "reason": "",

@@ -16,7 +16,8 @@ from astro_vae.objects import Objects, open_objects
 from astro_vae.steps._examples import read_split
 
 BLOCK = 256  # objects in memory at a time
-NEW: dict[str, Any] = {"row": -1, "part": "new", "group": -1}  # of new objects: none is the parent of a training example
+NEW: dict[str, Any] = {"row": -1, "part": "new", "group": -1}
+"""Columns of new objects: in no part of the split, and none is the parent of a training example."""
 
 
 class Views:

@@ -198,9 +198,10 @@ def _contract(objects: Objects, view: ViewSettings) -> dict[str, Any]:
     known = {name: objects.attributes.get(name) for name in ("kind", "survey", "unit", "scaled", "grid")}
     pixels = objects.usable["pixel_arcsec"] if "pixel_arcsec" in objects.table else pd.Series(dtype=float)
     pixel = float(np.nanmedian(pixels)) if pixels.notna().any() else None
+    made = objects.attributes.get("settings", {})
     return {
         **known, "pixel_arcsec": pixel, "ranges": ranges(objects.usable), "view": view.model_dump(mode="json"),
-        "prepare": objects.attributes.get("settings", {}).get("prepare"),
+        **{name: made.get(name) for name in ("source", "prepare")},
     }
 
 

@@ -205,6 +205,12 @@ def test_beam_and_pixel_scale_may_be_told(result: Path, images: Path, tmp_path: 
     assert set(pd.read_csv(tmp_path / "t.csv")["bmaj_arcsec"].dropna()) == {5.4}
 
 
+def test_images_are_read_as_those_of_the_folder_of_the_training(result: Path, images: Path, tmp_path: Path) -> None:
+    source = {"survey": "folder", "path": "/gone", "labels": "/gone.csv", "beam": [5.0, 4.0, 30.0]}
+    made = latents_of(open_result(with_contract(result, tmp_path / "other", source=source)), [images]).table
+    assert made.loc[0, ["bmaj_arcsec", "bmin_arcsec", "bpa_deg"]].tolist() == [5.0, 4.0, 30.0]
+
+
 def test_objects_of_another_survey_or_kind(result: Path, survey: Any, tmp_path: Path) -> None:
     other = with_contract(result, tmp_path / "other", survey="first")
     with pytest.raises(UserError, match="of the survey 'tiny', not 'first'"):
@@ -247,10 +253,12 @@ def test_without_the_surveys_products_what_needs_them_is_not_known(
         scores_of(opened, [images])
 
 
-def test_what_cannot_be_read_or_written_is_named(result: Path, images: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_read_or_written_is_named(result: Path, images: Path, survey: Any, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
-    with pytest.raises(UserError, match=r"notes\.txt: not an image; known endings"):
+    with pytest.raises(UserError, match="1  not a FITS file"):
         encode_new(result, [tmp_path / "notes.txt"], out=tmp_path / "t.fits")
+    with pytest.raises(UserError, match=r"objects\.h5: an object file is given alone"):
+        encode_new(result, [survey.objects, images], out=tmp_path / "t.fits")
     with pytest.raises(UserError, match=r"gone\.fits: no such file"):
         encode_new(result, [tmp_path / "gone.fits"], out=tmp_path / "t.fits")
     with pytest.raises(UserError, match="no images"):
