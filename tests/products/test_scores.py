@@ -66,7 +66,7 @@ def test_percentiles_share_ties_and_keep_what_is_not_known() -> None:
 
 def test_fisher_puts_one_extreme_score_before_two_high_ones() -> None:
     percentiles = pd.DataFrame({"a": [1.0, 0.9, *[0.2] * 99], "b": [0.5, 0.9, *[0.2] * 99]})
-    found = scores.fisher(percentiles)
+    found = scores.fisher(percentiles, len(percentiles))
     assert found[0] == pytest.approx(-(np.log(0.5 / 101) + np.log(50.5 / 101)) / 2)
     assert found[0] > found[1] > found[2]
 
