@@ -228,6 +228,8 @@ class TestResult:
         assert contract["survey"] == "doubles"
         assert contract["scaled"] is True
         assert contract["pixel_arcsec"] == 1.8
+        assert contract["ranges"]["pixel_arcsec"] == [1.8, 1.8]
+        assert {"source", "prepare"} <= contract.keys()
         assert contract["shape"] == [24, 24]
         assert contract["view"] == VIEW.model_dump(mode="json")
         assert contract["settings"] == MODEL.model_dump(mode="json")
