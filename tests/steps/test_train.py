@@ -79,7 +79,8 @@ class Survey:
         words = [w for name, path in self.paths.items() for w in (f"--{name}", str(path))]
         execution = ExecutionSettings(device="cpu", checkpoint_minutes=minutes).model_dump_json()
         return subprocess.Popen(
-            [sys.executable, "-m", "astro_vae", "train", "--settings", settings, *words, "--out", str(out / "model")],
+            [sys.executable, "-m", "astro_vae", "step", "train", "--settings", settings, *words,
+             "--out", str(out / "model")],
             env={**os.environ, "ASTRO_VAE_EXECUTION": execution, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
