@@ -192,7 +192,7 @@ def compare(
     metrics: Annotated[list[Path], typer.Argument(exists=True, help="metrics.json of each model.")], out: Out
 ) -> None:
     """Lay the models of a survey side by side: comparison.csv and comparison.png."""
-    from astro_vae.evaluate import compare as step
+    from astro_vae.compare import compare as step
 
     step(metrics, out=out)
 

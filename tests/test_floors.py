@@ -27,6 +27,7 @@ FLOORS = {
     "steps": 4,
     "classifier": 4,
     "products": 5,
+    "compare": 5,
     "evaluate": 5,
     "report": 6,
     "estimate": 6,
@@ -42,7 +43,7 @@ ORDERS = (
     ("columns", "objects"),
     ("vae", "linear"),
     ("steps", "classifier"),
-    ("products", "evaluate"),
+    ("products", "compare", "evaluate"),
     ("settings_docs", "runner", "cli_steps", "cli"),
 )
 

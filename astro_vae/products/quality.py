@@ -26,6 +26,7 @@ from astro_vae.products.statistics import (
 )
 from astro_vae.vae.likelihoods import Bernoulli
 
+PARTS = ("validation", "test")
 ELBO_DRAWS = 8
 BOUND_DRAWS = 50
 ACTIVE_VARIANCE = 0.01

@@ -1,0 +1,41 @@
+"""The comparison of models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from astro_vae.compare import compare, row_of
+from astro_vae.files import write_json
+
+
+def metrics(name: str, mse: float) -> dict:
+    figure = {"mean": mse, "median": mse / 2, "error": mse / 10, "n": 100}
+    return {
+        "model": name, "latents": 8, "parameters": 1000,
+        "test": {"mse": figure, "mse_mean_image": {**figure, "mean": 2e-3},
+                 "label": {"accuracy": {"value": 0.8, "error": 0.04, "n": 100}}},
+        "samples": {}, "anomalies": {"hybrid": {"combined": {"auc": {"value": 0.7, "error": None, "n": 50}}}},
+    }
+
+
+def test_a_row_has_each_figure_with_its_error() -> None:
+    row = row_of(metrics("cvae", 5e-4))
+    assert row["test_mse"] == 5e-4
+    assert row["test_mse_error"] == pytest.approx(5e-5)
+    assert row["hybrid_auc"] == 0.7
+    assert "hybrid_auc_error" not in row
+
+
+def test_compare_writes_numbers_and_a_picture(tmp_path: Path) -> None:
+    paths = []
+    for name, mse in (("cvae", 5e-4), ("pca", 1e-3)):
+        write_json(tmp_path / name / "metrics.json", metrics(name, mse))
+        paths.append(tmp_path / name / "metrics.json")
+    compare(paths, out=tmp_path / "comparison.csv")
+    table = pd.read_csv(tmp_path / "comparison.csv")
+    assert list(table["model"]) == ["cvae", "pca"]
+    assert all(pd.api.types.is_numeric_dtype(table[name]) for name in table.columns[1:])
+    assert (tmp_path / "comparison.png").stat().st_size > 1000
