@@ -16,7 +16,15 @@ from astro_vae.vae.posteriors import LOG_2PI
 
 
 class Likelihood(nn.Module):
-    """A distribution of data, independent over its dimensions given the output of a decoder."""
+    """A distribution of data, independent over its dimensions given the output of a decoder.
+
+    Attributes
+    ----------
+    weighted : bool
+        Whether it needs the weight of every datum; the encoder is then shown which data are valid.
+    """
+
+    weighted = False
 
     def mean(self, parameters: Tensor) -> Tensor:
         """Return E[x], (B, *shape), for the decoder's output `parameters` (B, *shape)."""
@@ -79,6 +87,38 @@ class Gaussian(Likelihood):
         variance = self.variance if weight is None else self.variance + 1 / weight
         constant = 0.5 * (torch.log(variance) + LOG_2PI)
         return (x - parameters) ** 2 * (-0.5 / variance) - constant
+
+
+class GaussianIvar(Likelihood):
+    r"""Gaussian noise whose inverse variance is known for every datum.
+
+    .. math:: \log p(x) = -\frac{1}{2} \sum_{w_i > 0} [(x_i - \mu_i)^2 / v_i + \log v_i + \log 2\pi],
+              \quad v_i = 1 / w_i + (f \mu_i)^2
+
+    Where the weight is zero, neither the residual nor the logarithm counts. Nothing here is learned, so with
+    f = 0 minus twice the first term is the chi-square.
+
+    Parameters
+    ----------
+    floor : float
+        Fractional error f of the model itself, such as that of a flux calibration. With a few bright objects it
+        keeps them from outweighing all others.
+    """
+
+    weighted = True
+
+    def __init__(self, floor: float = 0.0) -> None:
+        super().__init__()
+        self.floor = floor
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        return parameters
+
+    def _terms(self, x: Tensor, parameters: Tensor, weight: Tensor | None) -> Tensor:
+        if weight is None:
+            raise ValueError("this likelihood needs the inverse variance of every datum")
+        variance = 1 / weight + (self.floor * parameters) ** 2
+        return -0.5 * ((x - parameters) ** 2 / variance + torch.log(variance) + LOG_2PI)
 
 
 class CensoredGaussian(Gaussian):
@@ -152,6 +192,7 @@ def _log_integral(h: Tensor) -> Tensor:
 
 LIKELIHOODS: dict[str, type[Any]] = {
     "gaussian": Gaussian,
+    "gaussian_ivar": GaussianIvar,
     "censored_gaussian": CensoredGaussian,
     "bernoulli": Bernoulli,
     "continuous_bernoulli": ContinuousBernoulli,

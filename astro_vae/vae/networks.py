@@ -1,8 +1,9 @@
 """Encoders and decoders.
 
-An encoder maps `x` (B, *shape) and the label as one-hot `y` (B, C) to (B, 2K): means, then log-variances. A decoder
-maps `z` (B, K) and `y` to the parameters of the likelihood, (B, *shape). Without labels C is 0. A new network is a
-function like `convolutional` and an entry in `NETWORKS`.
+An encoder maps `x` (B, *shape) and the label as one-hot `y` (B, C) to (B, 2K): means, then log-variances. With two
+`planes`, `x` is (B, 2, *shape): data, and 1 where they are valid. A decoder maps `z` (B, K) and `y` to the parameters
+of the likelihood, (B, *shape). Without labels C is 0. A new network is a function like `convolutional` and an entry
+in `NETWORKS`.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ PATCH = 4
 Convolutions at full size cost most of the time and add little: on two cores it learns more per second without them.
 """
 
+STRIDE = 4
+"""Factor between two levels of the convolutional network for one dimension."""
+
 BASTIEN_HIDDEN = (4096, 2048, 1024, 512, 256)
 BASTIEN_DROPOUT = 0.2
 BASTIEN_SLOPE = 1e-4
 
 
 def convolutional(
-    shape: Shape, n_latents: int, n_labels: int, *, channels: Sequence[int], hidden: Sequence[int], dropout: float
+    shape: Shape, n_latents: int, n_labels: int, *, channels: Sequence[int], hidden: Sequence[int], dropout: float,
+    planes: int = 1,
 ) -> Networks:
     """Return encoder and decoder for images (H, W): patches, residual convolutions and fully connected layers.
 
@@ -46,39 +51,85 @@ def convolutional(
         Sizes of the fully connected layers of the encoder; the decoder has them in reverse.
     dropout : float
         After each of these.
+    planes : int
+        1 for data; 2 for data and their mask is not for images.
 
     Raises
     ------
     ValueError
-        If the data are not images.
+        If the data are not images, or come with a mask.
     """
-    if len(shape) != 2:
-        raise ValueError(f"the convolutional network takes images (height, width), not data of shape {shape}")
+    if len(shape) != 2 or planes > 1:
+        raise ValueError(
+            "the convolutional network takes images (height, width) without masks, not data of shape "
+            f"{shape}{' with masks' * (planes > 1)}; take the network 'dense' or 'convolutional_1d'"
+        )
     encoder = ConvolutionalEncoder(shape, 2 * n_latents, n_labels, channels=channels, hidden=hidden, dropout=dropout)
     decoder = ConvolutionalDecoder(shape, n_latents, n_labels, channels=channels, hidden=hidden, dropout=dropout)
     return encoder, decoder
 
 
 def dense(
-    shape: Shape, n_latents: int, n_labels: int, *, channels: Sequence[int] = (), hidden: Sequence[int], dropout: float
+    shape: Shape, n_latents: int, n_labels: int, *, channels: Sequence[int] = (), hidden: Sequence[int],
+    dropout: float, planes: int = 1,
 ) -> Networks:
     """Return a fully connected encoder and decoder; `channels` means nothing here."""
     size = math.prod(shape)
-    encoder = layers([size + n_labels, *hidden, 2 * n_latents], dropout)
+    encoder = layers([planes * size + n_labels, *hidden, 2 * n_latents], dropout)
     decoder = layers([n_latents + n_labels, *reversed(hidden), size], dropout)
     return DenseNetwork(encoder), DenseNetwork(decoder, shape)
 
 
+def convolutional_1d(
+    shape: Shape, n_latents: int, n_labels: int, *, channels: Sequence[int], hidden: Sequence[int], dropout: float,
+    planes: int = 1,
+) -> Networks:
+    """Return encoder and decoder for data of one dimension (D,), such as spectra.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        D, padded with zeros to a whole number of bins at the coarsest level.
+    channels : sequence of int
+        Channels at 1/4 of the length, 1/16 and so on.
+    n_latents, n_labels, hidden, dropout, planes
+        As for `dense`.
+
+    Raises
+    ------
+    ValueError
+        If the data have another number of dimensions.
+    """
+    if len(shape) != 1:
+        raise ValueError(f"the network convolutional_1d takes data of one dimension, not of shape {shape}")
+    coarse = -(-shape[0] // STRIDE ** len(channels))
+    padding = coarse * STRIDE ** len(channels) - shape[0]
+    down: list[nn.Module] = [nn.ConstantPad1d((0, padding), 0.0)]
+    for before, after in itertools.pairwise([planes, *channels]):
+        down += [nn.Conv1d(before, after, kernel_size=2 * STRIDE + 1, stride=STRIDE, padding=STRIDE), nn.SiLU()]
+    features = channels[-1] * coarse
+    encoder = layers([features + n_labels, *hidden, 2 * n_latents], dropout)
+    up: list[nn.Module] = [nn.Unflatten(1, (channels[-1], coarse))]
+    for before, after in itertools.pairwise(reversed(channels)):
+        up += [nn.SiLU(), nn.ConvTranspose1d(before, after, kernel_size=STRIDE, stride=STRIDE)]
+    up += [nn.SiLU(), nn.Upsample(scale_factor=STRIDE), nn.Conv1d(channels[0], 1, kernel_size=5, padding=2)]
+    decoder = layers([n_latents + n_labels, *reversed(hidden), features], dropout)
+    return (
+        Convolutions1dEncoder(nn.Sequential(*down, nn.Flatten()), encoder),
+        Convolutions1dDecoder(decoder, nn.Sequential(*up), shape[0]),
+    )
+
+
 def bastien(
     shape: Shape, n_latents: int, n_labels: int, *, channels: Sequence[int] = (), hidden: Sequence[int] = (),
-    dropout: float = 0.0,
+    dropout: float = 0.0, planes: int = 1,
 ) -> Networks:
     """Return the fully connected networks of Bastien et al. (2021), whose sizes, activations and dropout are fixed.
 
     Theirs ends in a sigmoid, which here belongs to the likelihood: `bernoulli` gives their model.
     """
     size = math.prod(shape)
-    sizes = [size + n_labels, *BASTIEN_HIDDEN, 2 * n_latents]
+    sizes = [planes * size + n_labels, *BASTIEN_HIDDEN, 2 * n_latents]
     mirror = [n_latents + n_labels, *reversed(BASTIEN_HIDDEN), size]
     encoder, decoder = (
         layers(s, BASTIEN_DROPOUT, activation=lambda: nn.LeakyReLU(BASTIEN_SLOPE), first=nn.Softplus())
@@ -87,8 +138,17 @@ def bastien(
     return DenseNetwork(encoder), DenseNetwork(decoder, shape)
 
 
-NETWORKS: dict[str, Callable[..., Networks]] = {"convolutional": convolutional, "dense": dense, "bastien": bastien}
+NETWORKS: dict[str, Callable[..., Networks]] = {
+    "convolutional": convolutional, "convolutional_1d": convolutional_1d, "dense": dense, "bastien": bastien
+}
 """Networks by the name they have in settings."""
+
+
+def zero_last_layer(network: nn.Module) -> None:
+    """Let a network begin with an output of zero, as a correction that does nothing yet."""
+    last = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d)][-1]
+    for parameter in last.parameters():
+        nn.init.zeros_(parameter)
 
 
 def layers(
@@ -114,6 +174,30 @@ class DenseNetwork(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.layers(torch.cat([x.flatten(1), y], dim=1)).unflatten(1, self.shape)
+
+
+class Convolutions1dEncoder(nn.Module):
+    """Convolutions of data (B, D), or of data and mask (B, 2, D), and fully connected layers with the label."""
+
+    def __init__(self, convolutions: nn.Module, stack: nn.Module) -> None:
+        super().__init__()
+        self.convolutions, self.layers = convolutions, stack
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        maps = x if x.ndim == 3 else x[:, None]
+        features = self.convolutions(maps)
+        return self.layers(torch.cat([features, y.to(features.dtype)], dim=1))
+
+
+class Convolutions1dDecoder(nn.Module):
+    """Fully connected layers of latents and label, and convolutions that end in (B, D)."""
+
+    def __init__(self, stack: nn.Module, convolutions: nn.Module, size: int) -> None:
+        super().__init__()
+        self.layers, self.convolutions, self.size = stack, convolutions, size
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        return self.convolutions(self.layers(torch.cat([z, y], dim=1)))[:, 0, : self.size]
 
 
 class ResidualBlock(nn.Module):

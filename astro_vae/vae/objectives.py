@@ -21,7 +21,9 @@ class LatentModel(Protocol):
     n_labels: int
     conditional: bool
 
-    def encode(self, x: Tensor, label: Tensor | None = None) -> DiagonalGaussian: ...
+    def encode(
+        self, x: Tensor, label: Tensor | None = None, weight: Tensor | None = None
+    ) -> DiagonalGaussian: ...
 
     def log_likelihood(
         self, x: Tensor, z: Tensor, label: Tensor | None = None, weight: Tensor | None = None
@@ -173,7 +175,7 @@ def _terms(
     model: LatentModel, x: Tensor, label: Tensor | None, eps: Tensor, weight: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Return reconstruction (B,) and KL divergence (B, K)."""
-    posterior = model.encode(x, label)
+    posterior = model.encode(x, label, weight)
     return model.log_likelihood(x, posterior.sample(eps), label, weight), posterior.kl_standard_normal()
 
 
@@ -214,7 +216,7 @@ def _log_weights(
     *, prior: Prior | None, weight: Tensor | None, power: float = 1.0,
 ) -> Tensor:
     """Return log importance weights under the prior of each of `prior_labels`: (S, B, len(prior_labels)), float64."""
-    posterior, prior = model.encode(x, label), prior or StandardNormal(model.n_latents)
+    posterior, prior = model.encode(x, label, weight), prior or StandardNormal(model.n_latents)
     draws = []
     for noise in eps:
         z = posterior.sample(noise)

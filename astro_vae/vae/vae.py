@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from astro_vae.vae.likelihoods import LIKELIHOODS, Likelihood
-from astro_vae.vae.networks import NETWORKS
+from astro_vae.vae.linear_path import LinearPath
+from astro_vae.vae.networks import NETWORKS, zero_last_layer
 from astro_vae.vae.posteriors import DiagonalGaussian
 
 LOG_VAR_RANGE = (-20.0, 10.0)
@@ -29,23 +32,38 @@ class Vae(nn.Module):
         K and C.
     conditional : bool
         Whether the networks see the label. An unconditional model takes any label, or None, and ignores it.
+    path : LinearPath, optional
+        A linear model that the networks add to: what they give is then a correction, zero at first.
     """
 
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, *, shape: Sequence[int], n_latents: int,
-        n_labels: int = 0, conditional: bool = False,
+        n_labels: int = 0, conditional: bool = False, path: LinearPath | None = None,
     ) -> None:
         super().__init__()
-        self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
+        self.encoder, self.decoder, self.likelihood, self.path = encoder, decoder, likelihood, path
         self.shape = tuple(shape)
         self.n_latents, self.n_labels, self.conditional = n_latents, n_labels, conditional
 
-    def encode(self, x: Tensor, label: Tensor | None = None) -> DiagonalGaussian:
-        """Return q(z | x, y) of data (B, *shape) with known labels (B,)."""
+    def encode(self, x: Tensor, label: Tensor | None = None, weight: Tensor | None = None) -> DiagonalGaussian:
+        """Return q(z | x, y) of data (B, *shape) with known labels (B,).
+
+        The encoder of a model whose likelihood needs weights sees the data with zeros where they are not valid, and
+        beside them which are: (B, 2, *shape).
+        """
+        seen = self._seen(x, weight) if self.likelihood.weighted else x
         # Networks may compute in 16 bits; latents and probabilities keep the precision of the data.
-        outputs = self.encoder(x, self._one_hot(label, x)).to(x.dtype)
+        outputs = self.encoder(seen, self._one_hot(label, x)).to(x.dtype)
         mu, log_var = outputs.chunk(2, dim=1)
+        if self.path is not None:
+            linear = self.path.posterior(x.flatten(1), _given(weight).flatten(1))
+            mu, log_var = linear.mu + mu, linear.log_var + log_var
         return DiagonalGaussian(mu, log_var.clamp(*LOG_VAR_RANGE))
+
+    @staticmethod
+    def _seen(x: Tensor, weight: Tensor | None) -> Tensor:
+        valid = _given(weight) > 0
+        return torch.stack([torch.where(valid, x, 0.0), valid.to(x.dtype)], dim=1)
 
     def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Return the mean of p(x | z, y) for latents (B, K): (B, *shape)."""
@@ -58,7 +76,8 @@ class Vae(nn.Module):
         return self.likelihood.log_prob(x, self._output(z, label), weight)
 
     def _output(self, z: Tensor, label: Tensor | None) -> Tensor:
-        return self.decoder(z, self._one_hot(label, z)).to(z.dtype)
+        output = self.decoder(z, self._one_hot(label, z)).to(z.dtype)
+        return output if self.path is None else output + self.path(z).unflatten(1, self.shape)
 
     def _one_hot(self, label: Tensor | None, like: Tensor) -> Tensor:
         if not self.conditional:
@@ -71,15 +90,46 @@ class Vae(nn.Module):
 def build_vae(
     shape: Sequence[int], n_latents: int, n_labels: int = 0, *, conditional: bool = False,
     network: str = "convolutional", likelihood: str = "gaussian", channels: Sequence[int] = (32, 64, 128),
-    hidden: Sequence[int] = (256,), dropout: float = 0.0,
+    hidden: Sequence[int] = (256,), dropout: float = 0.0, linear_path: bool = False, floor: float = 0.0,
 ) -> Vae:
-    """Build an untrained model from the names of its network and likelihood; weights come from torch's global seed."""
+    """Build an untrained model from the names of its network and likelihood; weights come from torch's global seed.
+
+    Parameters
+    ----------
+    linear_path : bool
+        Let the networks begin as corrections of zero to a `LinearPath`, whose components are set afterwards. Only
+        for a likelihood that needs weights.
+    floor : float
+        Fractional error of a likelihood that has one.
+    shape, n_latents, n_labels, conditional, network, likelihood, channels, hidden, dropout
+        As in the settings.
+
+    Raises
+    ------
+    ValueError
+        If the network does not take data of this shape, or a linear path is asked for without weights.
+    """
     shape = tuple(shape)
-    seen = n_labels if conditional else 0
+    chosen = LIKELIHOODS[likelihood]
+    if linear_path and not chosen.weighted:
+        raise ValueError(f"a linear path needs inverse variances, which the likelihood '{likelihood}' does not use")
+    options = {"floor": floor} if chosen.weighted else {}
     encoder, decoder = NETWORKS[network](
-        shape, n_latents, seen, channels=tuple(channels), hidden=tuple(hidden), dropout=dropout
+        shape, n_latents, n_labels if conditional else 0, channels=tuple(channels), hidden=tuple(hidden),
+        dropout=dropout, planes=1 + chosen.weighted,
     )
+    path = None
+    if linear_path:
+        path = LinearPath(math.prod(shape), n_latents)
+        zero_last_layer(encoder)
+        zero_last_layer(decoder)
     return Vae(
-        encoder, decoder, LIKELIHOODS[likelihood](), shape=shape, n_latents=n_latents, n_labels=n_labels,
-        conditional=conditional,
+        encoder, decoder, chosen(**options), shape=shape, n_latents=n_latents, n_labels=n_labels,
+        conditional=conditional, path=path,
     )
+
+
+def _given(weight: Tensor | None) -> Tensor:
+    if weight is None:
+        raise ValueError("this model needs the inverse variance of every datum")
+    return weight

@@ -1,4 +1,4 @@
-"""Linear models with the encode and decode of a variational autoencoder: what a network must beat."""
+"""Probabilistic principal components of complete data with the same noise everywhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from astro_vae.vae.likelihoods import Gaussian
+from astro_vae.vae.linear_path import LinearPath
 from astro_vae.vae.posteriors import LOG_2PI, DiagonalGaussian
 
 SMALLEST_NOISE = 1e-12
@@ -96,11 +97,21 @@ class Ppca(nn.Module):
         """sigma^2, a scalar."""
         return self.likelihood.variance.detach()
 
-    def encode(self, x: Tensor, label: Tensor | None = None) -> DiagonalGaussian:
-        """Return the exact posterior of data (B, *shape)."""
+    def encode(self, x: Tensor, label: Tensor | None = None, weight: Tensor | None = None) -> DiagonalGaussian:
+        """Return the posterior of data (B, *shape): exact without weights, of the valid data with them."""
+        if weight is not None:
+            return self._weighted_posterior(x.flatten(1), weight.flatten(1))
         scores = (x.flatten(1) - self.centre) @ self.components.T  # (B, K)
         mu = scores * self._scales / self.variances
         return DiagonalGaussian(mu, torch.log(self.noise / self.variances).expand_as(mu))
+
+    def _weighted_posterior(self, x: Tensor, weight: Tensor) -> DiagonalGaussian:
+        """Return the posterior where each datum has the variance sigma^2 + 1/w, and none where w is 0."""
+        path = LinearPath(math.prod(self.shape), self.n_latents).to(x).requires_grad_(False)
+        path.centre.copy_(self.centre)
+        path.loadings.copy_(self._scales[:, None] * self.components)
+        precision = torch.where(weight > 0, 1 / (self.noise + 1 / torch.where(weight > 0, weight, 1.0)), 0.0)
+        return path.posterior(x, precision)
 
     def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Return the mean of p(x | z) for latents (B, K): (B, *shape)."""
