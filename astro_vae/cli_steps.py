@@ -53,10 +53,10 @@ class Seen:
 
     def model(self) -> Any:
         """Validate `model` as the type that it names."""
-        from astro_vae.settings import PcaSettings, VaeSettings
+        from astro_vae.settings import LINEAR_TYPES, PcaSettings, VaeSettings
 
-        kinds = {"vae": VaeSettings, "pca": PcaSettings}
-        return self.section("model", kinds.get(self.data.get("model", {}).get("type", "vae"), VaeSettings))
+        linear = self.data.get("model", {}).get("type") in LINEAR_TYPES
+        return self.section("model", PcaSettings if linear else VaeSettings)
 
     def products(self) -> Any:
         """Gather the settings of products that are given one by one (`products.draws`, …)."""

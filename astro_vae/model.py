@@ -27,17 +27,17 @@ from torch import Tensor, nn
 from astro_vae import kinds
 from astro_vae.errors import UserError
 from astro_vae.files import atomic, checksum, read_json, write_json
-from astro_vae.linear import Ppca
+from astro_vae.linear import Ppca, WeightedLinear
 from astro_vae.objects import Objects
 from astro_vae.section import validate
-from astro_vae.settings import ModelSettings, PcaSettings, VaeSettings, ViewSettings
+from astro_vae.settings import LINEAR_TYPES, ModelSettings, PcaSettings, VaeSettings, ViewSettings
 from astro_vae.vae import objectives, priors
 from astro_vae.vae.vae import Vae, build_vae
 
 CONTRACT, WEIGHTS, PRIOR = "model.json", "weights.safetensors", "prior.safetensors"
 BATCH = 256
 
-Model = Vae | Ppca
+Model = Vae | Ppca | WeightedLinear
 Images = np.ndarray | Objects
 Labels = str | int | Sequence[str] | Sequence[int] | np.ndarray | None
 
@@ -55,11 +55,13 @@ def build(settings: ModelSettings, *, shape: Sequence[int], n_labels: int) -> Mo
     """
     shape = tuple(shape)
     if isinstance(settings, PcaSettings):
-        return Ppca(shape, settings.latents, n_labels)
+        linear = Ppca if settings.type == "pca" else WeightedLinear
+        return linear(shape, settings.latents, n_labels)
     network = settings.network
     return build_vae(
         shape, settings.latents, n_labels, conditional=settings.conditional and n_labels > 0, network=network.name,
         likelihood=settings.likelihood, channels=network.channels, hidden=network.hidden, dropout=network.dropout,
+        linear_path=network.linear_path, floor=settings.error_floor,
     )
 
 
@@ -107,7 +109,7 @@ def load(folder: Path | str, *, device: str = "cpu") -> TrainedModel:
     weights = folder / WEIGHTS
     if not weights.is_file() or checksum(weights) != contract.get("weights"):
         raise UserError(f"{weights}: missing, damaged or not of this {CONTRACT}; run the step 'train' again")
-    model = PcaSettings if contract["settings"]["type"] == "pca" else VaeSettings
+    model = PcaSettings if contract["settings"]["type"] in LINEAR_TYPES else VaeSettings
     settings = validate(model, contract["settings"], origin=f"{folder / CONTRACT}, settings")
     module = build(settings, shape=contract["shape"], n_labels=len(contract["labels"]))
     try:

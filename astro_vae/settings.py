@@ -142,14 +142,22 @@ class TrainSettings(Section):
 class NetworkSettings(Section):
     """Encoder and decoder of a variational autoencoder."""
 
-    name: Literal["convolutional", "dense", "bastien"] = setting(
+    name: Literal["convolutional", "convolutional_1d", "dense", "bastien"] = setting(
         "convolutional",
-        "Patches and residual convolutions; fully connected layers; or those of Bastien et al. (2021).",
+        "Patches and residual convolutions of images; convolutions of spectra; fully connected layers; or those of "
+        "Bastien et al. (2021).",
     )
     channels: tuple[int, ...] = setting(
-        (32, 64, 128), "Channels at 1/4 of the image's size, at 1/8 and so on (convolutional)."
+        (32, 64, 128),
+        "Channels at 1/4 of the image's size, at 1/8 and so on (convolutional); at 1/4 of a spectrum's length, at "
+        "1/16 and so on (convolutional_1d).",
     )
-    hidden: tuple[int, ...] = setting((256,), "Sizes of the fully connected layers between image and latents.")
+    hidden: tuple[int, ...] = setting((256,), "Sizes of the fully connected layers between data and latents.")
+    linear_path: bool = setting(
+        False,
+        "Begin from weighted EM-PCA of as many latents, to which encoder and decoder learn corrections; for the "
+        "likelihood gaussian_ivar. What carries where only hundreds of objects are at hand.",
+    )
     dropout: float = setting(0.0, "Dropout after each hidden fully connected layer.", ge=0, lt=1)
 
 
@@ -160,10 +168,23 @@ class VaeSettings(Section):
     latents: int = setting(32, "Number of latent variables.", ge=1)
     conditional: bool = setting(True, "Give the label to encoder and decoder.")
     network: NetworkSettings = setting(NetworkSettings(), "The networks.")
-    likelihood: Literal["gaussian", "censored_gaussian", "bernoulli", "continuous_bernoulli"] = setting(
+    likelihood: Literal["gaussian", "gaussian_ivar", "censored_gaussian", "bernoulli", "continuous_bernoulli"] = setting(
         "gaussian",
-        "p(x | z, y): Gaussian with one learned sigma; the same on data cut off at zero, such as thresholded images; "
-        "or one of the Bernoulli family for values in [0, 1].",
+        "p(x | z, y): Gaussian with one learned sigma; Gaussian with the inverse variance and mask of each datum, for "
+        "spectra; with one sigma on data cut off at zero, such as thresholded images; or one of the Bernoulli family "
+        "for values in [0, 1].",
+    )
+    error_floor: float = setting(
+        0.0, "Error of the model as a fraction of the flux, added to that of the measurement (gaussian_ivar).",
+        ge=0, lt=1,
+    )
+    objective: Literal["elbo", "info_vae", "autoencoder"] = setting(
+        "elbo",
+        "Evidence lower bound; with the discrepancy of all latents from N(0, I) added (Zhao et al. 2017); or the "
+        "reconstruction alone, from latents that are not drawn.",
+    )
+    mmd_weight: float = setting(
+        100.0, "Weight of that discrepancy, lambda - 1 of Zhao et al. at alpha = 0, per latent (info_vae).", ge=0
     )
     beta: float = setting(1.0, "Weight of the KL divergence; 1 is the evidence lower bound.", gt=0)
     free_nats: float = setting(
@@ -176,9 +197,13 @@ class VaeSettings(Section):
 
 
 class PcaSettings(Section):
-    """Probabilistic principal components: baseline, with encode and decode like a VAE."""
+    """A linear model: baseline, with encode and decode like a VAE."""
 
-    type: Literal["pca"] = setting("pca", "This entry is a probabilistic principal component analysis.")
+    type: Literal["pca", "em_pca", "infill_pca", "nmf"] = setting(
+        "pca",
+        "Probabilistic principal components of complete data; for data with inverse variances and gaps: weighted "
+        "EM-PCA, principal components after iterative infill, or factors that are nowhere negative.",
+    )
     latents: int = setting(32, "Number of components.", ge=1)
     labels: tuple[str, ...] = setting((), "Labels to fit on (empty: all).")
     examples: int = setting(12_000, "Augmented examples that it is fitted on.", unit="example", ge=2)
@@ -186,13 +211,21 @@ class PcaSettings(Section):
 
 
 def _model_type(entry: Any) -> str | None:
-    """Return the `type` of an entry of `models:`; "vae" where it is left out."""
-    return entry.get("type", "vae") if isinstance(entry, Mapping) else getattr(entry, "type", None)
+    """Return which class describes an entry of `models:`: "vae", where `type` is left out too, or "linear"."""
+    name = entry.get("type", "vae") if isinstance(entry, Mapping) else getattr(entry, "type", None)
+    return "linear" if name in LINEAR_TYPES else name
+
+
+LINEAR_TYPES = ("pca", "em_pca", "infill_pca", "nmf")
+"""Types of models that are linear."""
 
 
 ModelSettings = Annotated[
-    Annotated[VaeSettings, Tag("vae")] | Annotated[PcaSettings, Tag("pca")],
-    Discriminator(_model_type, custom_error_type="unknown_model", custom_error_message="type must be 'vae' or 'pca'"),
+    Annotated[VaeSettings, Tag("vae")] | Annotated[PcaSettings, Tag("linear")],
+    Discriminator(
+        _model_type, custom_error_type="unknown_model",
+        custom_error_message="type must be 'vae', " + " or ".join(f"'{name}'" for name in LINEAR_TYPES),
+    ),
 ]
 
 

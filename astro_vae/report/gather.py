@@ -15,6 +15,7 @@ import pandas as pd
 from astro_vae.errors import UserError
 from astro_vae.files import read_json
 from astro_vae.objects import Objects, open_objects
+from astro_vae.settings import LINEAR_TYPES
 
 PARTS = ("train", "validation", "test", "dropped")
 
@@ -55,7 +56,7 @@ class ModelResults:
     @property
     def is_linear(self) -> bool:
         """Whether it is a linear baseline."""
-        return bool(self.settings.get("type") == "pca")
+        return bool(self.settings.get("type") in LINEAR_TYPES)
 
 
 @dataclass

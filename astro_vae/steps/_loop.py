@@ -125,9 +125,8 @@ def fit(
     """
     budget = settings.train
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective, optimizer = fabric.setup(
-        Objective(model, data.frequencies), torch.optim.AdamW(_groups(model, budget), fused=True)
-    )
+    goal = Objective(model, data.frequencies, settings.objective, mmd_weight=settings.mmd_weight)
+    objective, optimizer = fabric.setup(goal, torch.optim.AdamW(_groups(model, budget), fused=True))
     training = Training(model, optimizer, torch.Generator().manual_seed(budget.seed))
     training.sums = training.sums.to(fabric.device)
     resume(training, checkpoint)
@@ -212,17 +211,19 @@ def is_over(training: Training, budget: TrainSettings) -> bool:
 def evaluate(training: Training, data: TrainingData, settings: VaeSettings) -> None:
     """Add a row to the history, and keep the weights if they are the best so far.
 
-    They are judged by the objective with its final `beta`, which for 1 is the evidence lower bound.
+    They are judged by the objective with its final `beta`, which for 1 is the evidence lower bound, and for an
+    autoencoder by the reconstruction from the means of the latents. The discrepancy of all latents does not count.
     """
     budget, done = settings.train, training.seen / settings.train.examples
+    drawn = settings.objective != "autoencoder"
     row = {
         "examples": training.seen, "learning_rate": learning_rate(budget, done),
         "beta": settings.beta * kl_weight(budget, done), **training.means(),
-        **validate(training.model, data.validation, data.frequencies, seed=budget.seed),
+        **validate(training.model, data.validation, data.frequencies, seed=budget.seed, drawn=drawn),
     }
     training.history.append(row)
     training.sums.zero_()
-    value = row["validation_reconstruction"] - settings.beta * row["validation_kl"]
+    value = row["validation_reconstruction"] - (settings.beta * row["validation_kl"] if drawn else 0)
     if value > training.best:
         training.best, training.best_at, training.stale = value, training.seen, 0
         training.best_weights = {

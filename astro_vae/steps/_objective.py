@@ -7,13 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from astro_vae.model import Model
-from astro_vae.steps._training_data import Part
+from astro_vae.steps._training_data import Part, network_input
+from astro_vae.vae.discrepancy import mmd
 from astro_vae.vae.objectives import Elbo, partly_labelled_elbo
 
 ACTIVE_VARIANCE = 0.01
 """A latent is active if its posterior mean varies by more than this over objects (Burda et al. 2016, sec. 5.2)."""
 
 VALIDATION_BATCH = 256
+
+PRIOR_DRAWS = 200
+"""Draws of the prior that the latents of a batch are compared with (Portillo et al. 2020)."""
 
 
 class Objective(nn.Module):
@@ -27,13 +31,18 @@ class Objective(nn.Module):
     model : Vae
     frequencies : ndarray, shape (C,)
         Natural frequencies of the labels, by which the label of an unlabelled object is summed out.
+    name : {"elbo", "info_vae", "autoencoder"}
+    mmd_weight : float
+        Of the discrepancy of all latents from N(0, I) per latent, for "info_vae".
     """
 
     log_frequencies: Tensor
 
-    def __init__(self, model: Model, frequencies: np.ndarray) -> None:
+    def __init__(
+        self, model: Model, frequencies: np.ndarray, name: str = "elbo", *, mmd_weight: float = 0.0
+    ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.name, self.mmd_weight = model, name, mmd_weight
         log_frequencies = torch.log(torch.as_tensor(frequencies, dtype=torch.float32))
         self.register_buffer("log_frequencies", log_frequencies, persistent=False)
 
@@ -44,7 +53,8 @@ class Objective(nn.Module):
 
         Parameters
         ----------
-        images : Tensor of uint8, shape (B, *shape)
+        images : Tensor
+            As `network_input` takes it.
         labels : Tensor of int64, shape (B,)
             -1 where unknown.
         draws : Generator
@@ -59,31 +69,43 @@ class Objective(nn.Module):
         sums : Tensor, shape (4,)
             Number of objects, sums of ELBO, reconstruction and KL divergence, without gradient.
         """
-        x = images.float() / 255
-        bounds = bound(self.model, x, labels, draws, self.log_frequencies, beta=beta, free_nats=free_nats)
-        return -bounds.objective.mean(), _sums(bounds)
+        x, weight = network_input(images)
+        drawn = self.name != "autoencoder"
+        bounds = bound(
+            self.model, x, labels, draws, self.log_frequencies, weight=weight, beta=beta if drawn else 0.0,
+            free_nats=free_nats, drawn=drawn,
+        )
+        loss = -bounds.objective.mean()
+        if self.name == "info_vae":
+            n_latents = self.model.n_latents
+            prior = torch.randn(PRIOR_DRAWS, n_latents, generator=draws).to(x.device)
+            loss = loss + self.mmd_weight * n_latents * mmd(bounds.z, prior, bounds.share)
+        return loss, _sums(bounds)
 
 
 def bound(
     model: Model, x: Tensor, labels: Tensor, draws: torch.Generator, log_frequencies: Tensor, *,
-    beta: float = 1.0, free_nats: float = 0.0,
+    weight: Tensor | None = None, beta: float = 1.0, free_nats: float = 0.0, drawn: bool = True,
 ) -> Elbo:
-    """Return the bounds of a batch (B, *shape) with one draw of the latents per object."""
+    """Return the bounds of a batch (B, *shape) with one draw of the latents per object, or with their means."""
     eps = torch.randn(len(x), model.n_latents, generator=draws).to(x.device)
     return partly_labelled_elbo(
-        model, x, labels, eps, log_frequencies=log_frequencies, beta=beta, free_nats=free_nats
+        model, x, labels, eps if drawn else torch.zeros_like(eps), log_frequencies=log_frequencies, weight=weight,
+        beta=beta, free_nats=free_nats,
     )
 
 
 @torch.no_grad()
-def validate(model: Model, part: Part, frequencies: np.ndarray, *, seed: int) -> dict[str, float]:
-    """Judge a model on real objects, in 32 bits and with the same draws every time.
+def validate(
+    model: Model, part: Part, frequencies: np.ndarray, *, seed: int, drawn: bool = True
+) -> dict[str, float]:
+    """Judge a model on real objects, in 32 bits and with the same draws every time, or with the means of latents.
 
     Returns
     -------
     dict
         Means over objects of `validation_elbo`, `validation_reconstruction` and `validation_kl`, in nats;
-        `validation_mse`, the mean squared error per pixel of the posterior mean's reconstruction, and
+        `validation_mse`, the mean squared error per valid datum of the posterior mean's reconstruction, and
         `active_units`, over the objects whose label is known (the commonest label for all where none is).
     """
     device = next(iter(model.state_dict().values())).device
@@ -97,10 +119,10 @@ def validate(model: Model, part: Part, frequencies: np.ndarray, *, seed: int) ->
     sums, errors, means = torch.zeros(4, dtype=torch.float64), [], []
     for start in range(0, len(part.images), VALIDATION_BATCH):
         rows = slice(start, start + VALIDATION_BATCH)
-        x = torch.from_numpy(part.images[rows]).to(device).float() / 255
+        x, weight = network_input(torch.from_numpy(part.images[rows]).to(device))
         y = torch.from_numpy(part.labels[rows]).to(device)
-        sums += _sums(bound(model, x, y, draws, log_frequencies)).cpu()
-        error, mu = _reconstruction(model, x, torch.from_numpy(told[rows]).to(device))
+        sums += _sums(bound(model, x, y, draws, log_frequencies, weight=weight, drawn=drawn)).cpu()
+        error, mu = _reconstruction(model, x, torch.from_numpy(told[rows]).to(device), weight)
         errors.append(error)
         means.append(mu)
     model.train(was_training)
@@ -112,12 +134,17 @@ def validate(model: Model, part: Part, frequencies: np.ndarray, *, seed: int) ->
     }
 
 
-def _reconstruction(model: Model, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return squared errors per pixel (b,) and posterior means (b, K) of the objects that the model can encode."""
+def _reconstruction(model: Model, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return squared errors per datum (b,) and posterior means (b, K) of the objects that the model can encode."""
     if model.conditional:
-        x, y = x[y >= 0], y[y >= 0]
-    mu = model.encode(x, y).mu
-    return (x - model.decode(mu, y)).square().flatten(1).mean(dim=1), mu
+        known = y >= 0
+        x, y, weight = x[known], y[known], None if weight is None else weight[known]
+    mu = model.encode(x, y, weight).mu
+    squares = (x - model.decode(mu, y)).square()
+    if weight is None:
+        return squares.flatten(1).mean(dim=1), mu
+    valid = (weight > 0).flatten(1)
+    return torch.where(valid, squares.flatten(1), 0.0).sum(dim=1) / valid.sum(dim=1).clamp_min(1), mu
 
 
 TERMS = ("validation_elbo", "validation_reconstruction", "validation_kl")

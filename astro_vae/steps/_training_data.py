@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from astro_vae.errors import UserError
 from astro_vae.files import checksum
@@ -111,8 +113,14 @@ def open_training_data(
             f"{split}: nothing to {'validate' if kept.any() else 'train'} on among the labels that the model wants "
             f"({', '.join(labels)}) and the unlabelled; check model.labels and split.validation_fraction"
         )
-    contract = {**_contract(opened, view), "shape": list(examples.shape), "inputs": checksums}
+    shape = network_input(torch.from_numpy(validation.images[:1]))[0].shape[1:]
+    contract = {**_contract(opened, view), "shape": list(shape), "inputs": checksums}
     return TrainingData(examples, kept, targets, labels, counts, validation, contract)
+
+
+def network_input(batch: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return values (B, *shape) and their weights: bytes are images without, floats (B, 2, *shape) have both."""
+    return (batch.float() / 255, None) if batch.dtype == torch.uint8 else (batch[:, 0], batch[:, 1])
 
 
 def label_index(names: Sequence[str] | np.ndarray, labels: Sequence[str]) -> np.ndarray:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from astro_vae import __version__, kinds, model, plan
 from astro_vae.errors import UserError
 from astro_vae.files import atomic, step_lock
-from astro_vae.linear import Ppca
+from astro_vae.linear import Ppca, WeightedLinear
 from astro_vae.settings import (
     AugmentSettings,
     ExecutionSettings,
@@ -30,7 +31,10 @@ from astro_vae.steps._curves import draw_curves
 from astro_vae.steps._device import matmul_precision, open_fabric, ran_on
 from astro_vae.steps._loop import fit
 from astro_vae.steps._objective import validate
-from astro_vae.steps._training_data import TrainingData, open_training_data
+from astro_vae.steps._training_data import TrainingData, network_input, open_training_data
+
+LINEAR_EXAMPLES = 12_000
+"""Augmented examples that the linear path of a network begins from."""
 
 
 def train(
@@ -71,7 +75,7 @@ def train(
         }
         checkpoints = out.parent / "checkpoints"
         if isinstance(settings, PcaSettings):
-            trained = _fit_pca(settings, data)
+            trained = _fit_linear(settings, data)
         else:
             trained = _fit_vae(settings, data, contract, checkpoints, execution)
         _write(out, trained, {**contract, "threshold": threshold(trained.network, data)})
@@ -93,7 +97,12 @@ def _fit_vae(
     execution: ExecutionSettings,
 ) -> Trained:
     torch.manual_seed(settings.train.seed)
-    network = model.build(settings, shape=data.examples.shape, n_labels=len(data.labels))
+    try:
+        network = model.build(settings, shape=data.contract["shape"], n_labels=len(data.labels))
+    except ValueError as error:
+        raise UserError(f"model.network or model.likelihood does not suit these data: {error}") from None
+    if settings.network.linear_path:
+        network.start_from(_weighted_linear("em_pca", data, settings.latents, LINEAR_EXAMPLES, settings.train.seed).path)
     checkpoint = Checkpoint(checkpoints, _fingerprint(contract, network), execution.checkpoint_minutes)
     fabric = open_fabric(network, settings.train.precision, execution)
     with matmul_precision(settings.train.precision):
@@ -102,18 +111,39 @@ def _fit_vae(
     return Trained(network.cpu().eval(), training.history, training.best_at, machine)
 
 
-def _fit_pca(settings: PcaSettings, data: TrainingData) -> Trained:
-    order = data.examples.order(settings.seed)
-    rows = order[data.kept[order]][: settings.examples]
-    x = kinds.to_network(data.images(rows))
-    if settings.latents >= min(len(x), x[0].size):
+def _fit_linear(settings: PcaSettings, data: TrainingData) -> Trained:
+    network: model.Model
+    if settings.type == "pca":
+        x, _ = _sample(data, settings.latents, settings.examples, settings.seed)
+        network = Ppca.fit(x.numpy(), settings.latents, n_labels=len(data.labels), seed=settings.seed)
+    else:
+        network = _weighted_linear(settings.type, data, settings.latents, settings.examples, settings.seed)
+    seen = min(settings.examples, int(data.kept.sum()))
+    row = {"examples": seen, **validate(network, data.validation, data.frequencies, seed=settings.seed)}
+    return Trained(network, [row], seen, {"device": "cpu", "torch": torch.__version__, "numpy": np.__version__})
+
+
+def _weighted_linear(method: str, data: TrainingData, latents: int, examples: int, seed: int) -> WeightedLinear:
+    x, weight = _sample(data, latents, examples, seed)
+    if weight is None:
         raise UserError(
-            f"model.latents = {settings.latents} components need more than {min(len(x), x[0].size)} examples and "
+            f"'{method}' needs inverse variances, which images do not have; take type pca, or no network.linear_path"
+        )
+    return WeightedLinear.fit(
+        x.numpy(), weight.numpy(), latents, method=method, n_labels=len(data.labels), seed=seed
+    )
+
+
+def _sample(data: TrainingData, latents: int, examples: int, seed: int) -> tuple[Tensor, Tensor | None]:
+    """Return values (n, *shape) and weights of examples to find components of."""
+    order = data.examples.order(seed)
+    x, weight = network_input(torch.from_numpy(data.images(order[data.kept[order]][:examples])))
+    if latents >= min(len(x), x[0].numel()):
+        raise UserError(
+            f"model.latents = {latents} components need more than {min(len(x), x[0].numel())} examples and "
             "pixels; lower it, or raise model.examples"
         )
-    network = Ppca.fit(x, settings.latents, n_labels=len(data.labels), seed=settings.seed)
-    row = {"examples": len(rows), **validate(network, data.validation, data.frequencies, seed=settings.seed)}
-    return Trained(network, [row], len(rows), {"device": "cpu", "torch": torch.__version__, "numpy": np.__version__})
+    return x, weight
 
 
 @torch.inference_mode()
@@ -135,9 +165,9 @@ def threshold(network: model.Model, data: TrainingData, n: int = 2048) -> float:
     rows = np.flatnonzero(known if known.any() else data.kept)[:n]
     draws, drawn, bright = torch.Generator().manual_seed(0), [], 0.0
     for some in np.array_split(rows, max(len(rows) // 256, 1)):
-        x = torch.from_numpy(data.images(some)).float() / 255
+        x, weight = network_input(torch.from_numpy(data.images(some)))
         y = torch.from_numpy(data.targets[some])
-        posterior = network.encode(x, y)
+        posterior = network.encode(x, y, weight)
         eps = torch.randn(posterior.mu.shape, generator=draws)
         drawn.append(network.decode(posterior.sample(eps), y).flatten().numpy())
         bright += float((x > 0).double().mean()) * len(some) / len(rows)

@@ -45,12 +45,18 @@ class Elbo:
         log p(x | z, y) at the drawn z.
     kl : Tensor, shape (B, K)
         Divergence of q(z | x, y) from N(0, 1) for each latent.
+    z : Tensor, shape (R, K)
+        The drawn latents: one per object, and one per label that it may have where the label is summed out.
+    share : Tensor, shape (R,)
+        Probability of these among those of the same object, over B: they add up to 1.
     """
 
     objective: Tensor
     elbo: Tensor
     reconstruction: Tensor
     kl: Tensor
+    z: Tensor
+    share: Tensor
 
 
 def elbo(
@@ -79,9 +85,10 @@ def elbo(
         Divergence per latent, averaged over the batch, below which the objective gains nothing
         (Kingma et al. 2016, eq. 15, each latent a group).
     """
-    reconstruction, kl = _terms(model, x, label, eps, weight)
+    reconstruction, kl, z = _terms(model, x, label, eps, weight)
     counted = _free(kl, kl.mean(dim=0), free_nats)
-    return Elbo(reconstruction - beta * counted.sum(dim=1), reconstruction - kl.sum(dim=1), reconstruction, kl)
+    objective, share = reconstruction - beta * counted.sum(dim=1), torch.full_like(reconstruction, 1 / len(x))
+    return Elbo(objective, reconstruction - kl.sum(dim=1), reconstruction, kl, z, share.detach())
 
 
 def partly_labelled_elbo(
@@ -107,7 +114,7 @@ def partly_labelled_elbo(
     if not model.conditional or bool((label >= 0).all()):
         return elbo(model, x, label, eps, weight=weight, beta=beta, free_nats=free_nats)
     rows, candidates = _candidates(label, model.n_labels)  # (R,): a row per object and label that it may have
-    reconstruction, kl = _terms(model, x[rows], candidates, eps[rows], None if weight is None else weight[rows])
+    reconstruction, kl, z = _terms(model, x[rows], candidates, eps[rows], None if weight is None else weight[rows])
     log_prior = torch.where(label[rows] >= 0, 0.0, log_frequencies[candidates])
     bounds = reconstruction - kl.sum(dim=1) + log_prior
     size = (len(x), model.n_labels)
@@ -116,7 +123,7 @@ def partly_labelled_elbo(
     counted = _free(kl, mean_kl, free_nats)
     objective, _ = _combine(reconstruction - beta * counted.sum(dim=1) + log_prior, rows, candidates, size)
     terms = (_sum_rows(shares * reconstruction, rows, len(x)), _sum_rows(shares[:, None] * kl, rows, len(x)))
-    return Elbo(objective, evidence, *terms)
+    return Elbo(objective, evidence, *terms, z, shares / len(x))
 
 
 def importance_weighted_bound(
@@ -173,10 +180,11 @@ def label_log_evidence(
 
 def _terms(
     model: LatentModel, x: Tensor, label: Tensor | None, eps: Tensor, weight: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Return reconstruction (B,) and KL divergence (B, K)."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return reconstruction (B,), KL divergence (B, K) and the drawn latents (B, K)."""
     posterior = model.encode(x, label, weight)
-    return model.log_likelihood(x, posterior.sample(eps), label, weight), posterior.kl_standard_normal()
+    z = posterior.sample(eps)
+    return model.log_likelihood(x, z, label, weight), posterior.kl_standard_normal(), z
 
 
 def _free(kl: Tensor, mean_kl: Tensor, free_nats: float) -> Tensor:

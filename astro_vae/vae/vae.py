@@ -75,6 +75,19 @@ class Vae(nn.Module):
         """Return log p(x | z, y) in nats with all constants, (B,); `weight` as in `Likelihood.log_prob`."""
         return self.likelihood.log_prob(x, self._output(z, label), weight)
 
+    @torch.no_grad()
+    def start_from(self, path: LinearPath) -> None:
+        """Take over the centre and the loadings of a linear model of as many latents.
+
+        Raises
+        ------
+        ValueError
+            If this model has no linear path.
+        """
+        if self.path is None:
+            raise ValueError("a model without a linear path cannot start from a linear model")
+        self.path.load_state_dict(path.state_dict())
+
     def _output(self, z: Tensor, label: Tensor | None) -> Tensor:
         output = self.decoder(z, self._one_hot(label, z)).to(z.dtype)
         return output if self.path is None else output + self.path(z).unflatten(1, self.shape)
