@@ -168,7 +168,9 @@ class VaeSettings(Section):
     latents: int = setting(32, "Number of latent variables.", ge=1)
     conditional: bool = setting(True, "Give the label to encoder and decoder.")
     network: NetworkSettings = setting(NetworkSettings(), "The networks.")
-    likelihood: Literal["gaussian", "gaussian_ivar", "censored_gaussian", "bernoulli", "continuous_bernoulli"] = setting(
+    likelihood: Literal[
+        "gaussian", "gaussian_ivar", "censored_gaussian", "bernoulli", "continuous_bernoulli"
+    ] = setting(
         "gaussian",
         "p(x | z, y): Gaussian with one learned sigma; Gaussian with the inverse variance and mask of each datum, for "
         "spectra; with one sigma on data cut off at zero, such as thresholded images; or one of the Bernoulli family "

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from astro_vae import __version__, kinds, model, plan
+from astro_vae import __version__, model, plan
 from astro_vae.errors import UserError
 from astro_vae.files import atomic, step_lock
 from astro_vae.linear import Ppca, WeightedLinear
@@ -102,7 +102,8 @@ def _fit_vae(
     except ValueError as error:
         raise UserError(f"model.network or model.likelihood does not suit these data: {error}") from None
     if settings.network.linear_path:
-        network.start_from(_weighted_linear("em_pca", data, settings.latents, LINEAR_EXAMPLES, settings.train.seed).path)
+        start = _weighted_linear("em_pca", data, settings.latents, LINEAR_EXAMPLES, settings.train.seed)
+        network.start_from(start.path)
     checkpoint = Checkpoint(checkpoints, _fingerprint(contract, network), execution.checkpoint_minutes)
     fabric = open_fabric(network, settings.train.precision, execution)
     with matmul_precision(settings.train.precision):

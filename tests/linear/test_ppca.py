@@ -129,3 +129,14 @@ def test_a_model_comes_back_from_bytes(model: Ppca, x: Tensor) -> None:
 def test_more_components_than_data_are_refused(x: Tensor) -> None:
     with pytest.raises(ValueError, match="more than 6 data and dimensions"):
         Ppca.fit(x.numpy(), 6)
+
+
+def test_weights_of_perfect_data_change_nothing_and_gaps_do_not_count(model: Ppca, x: Tensor) -> None:
+    weight = torch.full_like(x, 1e12)
+    exact, weighted = model.encode(x), model.encode(x, weight=weight)
+    assert torch.allclose(weighted.mu, exact.mu, rtol=0, atol=1e-6)
+    assert torch.allclose(weighted.log_var, exact.log_var, rtol=0, atol=1e-6)
+    weight[:, 0, 0] = 0
+    changed = x.clone()
+    changed[:, 0, 0] = math.nan
+    assert torch.equal(model.encode(changed, weight=weight).mu, model.encode(x, weight=weight).mu)

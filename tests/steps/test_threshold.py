@@ -21,7 +21,7 @@ def data(images: np.ndarray) -> Any:
 class Ripple:
     """Redraw an image exactly where it is bright, with a ripple of up to 0.05 where it is dark."""
 
-    def encode(self, x: torch.Tensor, _: torch.Tensor) -> DiagonalGaussian:
+    def encode(self, x: torch.Tensor, *_: object) -> DiagonalGaussian:
         flat = x.flatten(1)
         return DiagonalGaussian(flat, torch.full_like(flat, -60))
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from astro_vae.vae.likelihoods import LIKELIHOODS, SERIES_BELOW, Bernoulli, ContinuousBernoulli, Gaussian
+from astro_vae.vae.likelihoods import LIKELIHOODS, SERIES_BELOW, Bernoulli, ContinuousBernoulli, Gaussian, GaussianIvar
 
 # l, log C, mean and variance (None where not tabulated) of the continuous Bernoulli
 CONTINUOUS_BERNOULLI = [
@@ -161,10 +161,65 @@ def test_objects_are_independent_and_dimensions_add_up(name: str) -> None:
     generator = torch.Generator().manual_seed(3)
     x, parameters = torch.rand(2, 4, 3, 5, dtype=torch.float64, generator=generator)
     likelihood = LIKELIHOODS[name]().double()
-    whole = likelihood.log_prob(x, parameters)
+    weight = torch.ones_like(x) if likelihood.weighted else None
+    whole = likelihood.log_prob(x, parameters, weight)
     assert whole.shape == (4,)
     assert likelihood.mean(parameters).shape == x.shape
-    parts = likelihood.log_prob(x[:, :1], parameters[:, :1]) + likelihood.log_prob(x[:, 1:], parameters[:, 1:])
-    assert torch.allclose(whole, parts)
+    halves = (slice(0, 1), slice(1, None))
+    parts = [
+        likelihood.log_prob(x[:, half], parameters[:, half], None if weight is None else weight[:, half])
+        for half in halves
+    ]
+    assert torch.allclose(whole, parts[0] + parts[1])
     masked = likelihood.log_prob(x, parameters, torch.zeros_like(x))
     assert torch.equal(masked, torch.zeros_like(masked))
+
+
+def test_known_inverse_variances_give_the_normal_density() -> None:
+    x, mean, ivar = double(1.0, 3.0), double(0.0, 1.0), double(1.0, 0.25)
+    # N(1; 0, 1) is exp(-1.418939), N(3; 1, 2^2) is exp(-2.112086)
+    value = GaussianIvar().log_prob(x, mean, ivar).item()
+    assert value == pytest.approx(-1.418939 - 2.112086, abs=1e-6)
+    sigma = 1 / ivar.sqrt()
+    assert value == pytest.approx(torch.distributions.Normal(mean, sigma).log_prob(x).sum().item(), abs=1e-12)
+
+
+@pytest.mark.parametrize("unseen", [0.0, 1e30, math.nan])
+def test_a_datum_without_weight_adds_nothing_not_even_the_logarithm(unseen: float) -> None:
+    likelihood, mean = GaussianIvar(0.01), double(0.5, 0.5).requires_grad_()
+    with_it = likelihood.log_prob(double(1.0, unseen), mean, double(4.0, 0.0))
+    without = likelihood.log_prob(double(1.0), double(0.5), double(4.0))
+    assert with_it.item() == without.item()
+    with_it.sum().backward()
+    assert mean.grad[0, 1] == 0
+    assert torch.isfinite(mean.grad).all()
+
+
+def test_an_object_without_any_datum_has_probability_one() -> None:
+    assert GaussianIvar().log_prob(double(1.0, 2.0), double(0.0, 0.0), double(0.0, 0.0)).item() == 0
+
+
+def test_the_fractional_floor_adds_to_the_variance() -> None:
+    x, mean, ivar = double(2.2), double(2.0), double(1 / 0.03**2)
+    expected = torch.distributions.Normal(mean, math.hypot(0.03, 0.02 * 2.0)).log_prob(x).item()
+    assert GaussianIvar(0.02).log_prob(x, mean, ivar).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_true_errors_give_a_chi_square_of_one_per_datum() -> None:
+    draws = torch.Generator().manual_seed(1)
+    ivar = 0.1 + torch.rand(200, 100, generator=draws, dtype=torch.float64)
+    x = torch.randn(200, 100, generator=draws, dtype=torch.float64) / ivar.sqrt()
+    constant = GaussianIvar().log_prob(torch.zeros_like(x), torch.zeros_like(x), ivar)
+    chi2 = 2 * (constant - GaussianIvar().log_prob(x, torch.zeros_like(x), ivar)) / 100
+    assert chi2.mean().item() == pytest.approx(1, abs=5 * math.sqrt(2 / 20_000))
+
+
+def test_a_change_of_unit_shifts_the_density_by_its_logarithm() -> None:
+    x, mean, ivar = double(1.0, 3.0, 5.0), double(0.0, 1.0, 2.0), double(1.0, 0.25, 0.0)
+    in_other_unit = GaussianIvar().log_prob(x / 10, mean / 10, ivar * 100).item()
+    assert in_other_unit - GaussianIvar().log_prob(x, mean, ivar).item() == pytest.approx(2 * math.log(10), abs=1e-9)
+
+
+def test_known_errors_cannot_do_without_weights() -> None:
+    with pytest.raises(ValueError, match="inverse variance"):
+        GaussianIvar().log_prob(double(1.0), double(1.0))

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from astro_vae.vae.networks import BASTIEN_HIDDEN, NETWORKS, convolutional, dense
+from astro_vae.vae.networks import BASTIEN_HIDDEN, NETWORKS, convolutional, convolutional_1d, dense, zero_last_layer
 
 SMALL = {"channels": (4, 6), "hidden": (8,), "dropout": 0.0}
 
@@ -82,3 +82,41 @@ def test_the_published_network_has_its_published_sizes() -> None:
         assert kinds[1] is torch.nn.Softplus
         assert kinds.count(torch.nn.LeakyReLU) == 4
         assert {m.p for m in network.layers if isinstance(m, torch.nn.Dropout)} == {0.2}
+
+
+@pytest.mark.parametrize("planes", [1, 2])
+@pytest.mark.parametrize("size", [7, 64, 100])
+@pytest.mark.parametrize("name", ["convolutional_1d", "dense"])
+def test_networks_of_one_dimension_take_data_with_and_without_a_mask(name: str, size: int, planes: int) -> None:
+    encoder, decoder = NETWORKS[name]((size,), 3, 2, **SMALL, planes=planes)
+    x = torch.rand(2, size) if planes == 1 else torch.rand(2, 2, size)
+    assert encoder(x, torch.zeros(2, 2)).shape == (2, 6)
+    assert decoder(torch.randn(2, 3), torch.zeros(2, 2)).shape == (2, size)
+
+
+def test_every_parameter_and_every_bin_of_one_dimension_takes_part() -> None:
+    torch.manual_seed(1)
+    encoder, decoder = convolutional_1d((37,), 3, 2, **SMALL, planes=2)
+    x, z = torch.rand(2, 2, 37, requires_grad=True), torch.randn(2, 3, requires_grad=True)
+    encoder(x, torch.eye(2)).square().sum().backward()
+    out = decoder(z, torch.eye(2))
+    out.square().sum().backward()
+    assert (x.grad != 0).all()
+    assert (z.grad != 0).all()
+    assert all((p.grad != 0).any() for p in itertools.chain(encoder.parameters(), decoder.parameters()))
+    assert torch.autograd.functional.jacobian(lambda v: decoder(v, torch.eye(2)), z).abs().sum(dim=(0, 2, 3)).all()
+
+
+def test_images_are_not_for_the_network_of_one_dimension() -> None:
+    with pytest.raises(ValueError, match="one dimension"):
+        convolutional_1d((8, 8), 2, 0, **SMALL)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("convolutional", (8, 8)), ("convolutional_1d", (20,)), ("dense", (20,))])
+def test_a_network_begins_at_zero_when_its_last_layer_does(name: str, shape: tuple[int, ...]) -> None:
+    for network, inputs in zip(
+        NETWORKS[name](shape, 3, 0, **SMALL), (torch.rand(2, *shape), torch.randn(2, 3)), strict=True
+    ):
+        assert network(inputs, torch.zeros(2, 0)).any()
+        zero_last_layer(network)
+        assert not network(inputs, torch.zeros(2, 0)).any()

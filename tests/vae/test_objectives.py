@@ -31,7 +31,9 @@ class OneDimensional:
     n_labels: int = 0
     conditional: bool = False
 
-    def encode(self, x: Tensor, label: Tensor | None = None) -> DiagonalGaussian:
+    def encode(
+        self, x: Tensor, label: Tensor | None = None, weight: Tensor | None = None
+    ) -> DiagonalGaussian:
         return DiagonalGaussian(torch.full_like(x, self.mu), torch.full_like(x, 2 * math.log(self.sigma)))
 
     def log_likelihood(self, x: Tensor, z: Tensor, label: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
@@ -93,7 +95,9 @@ class Labelled:
         self.noise = 0.3
         self.precision = self.W.T @ self.W + self.noise * torch.eye(2, dtype=torch.float64)
 
-    def encode(self, x: Tensor, label: Tensor | None = None) -> DiagonalGaussian:
+    def encode(
+        self, x: Tensor, label: Tensor | None = None, weight: Tensor | None = None
+    ) -> DiagonalGaussian:
         mu = torch.linalg.solve(self.precision, self.W.T @ (x - self.means[label]).T).T
         return DiagonalGaussian(mu, torch.log(self.noise / torch.diagonal(self.precision)).expand_as(mu))
 
@@ -167,7 +171,9 @@ class Tabulated:
     n_latents: int = 2
     conditional: bool = True
 
-    def encode(self, x: Tensor, label: Tensor | None = None) -> DiagonalGaussian:
+    def encode(
+        self, x: Tensor, label: Tensor | None = None, weight: Tensor | None = None
+    ) -> DiagonalGaussian:
         mu = self.mu[x[:, 0].long(), label]
         return DiagonalGaussian(mu, torch.zeros_like(mu))
 

@@ -6,11 +6,13 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load, save
 from torch import Tensor
 
-from astro_vae.linear import Ppca
+from astro_vae.linear import Ppca, WeightedLinear
 from astro_vae.vae import objectives
 from astro_vae.vae.likelihoods import LIKELIHOODS, Gaussian
+from astro_vae.vae.linear_path import LinearPath
 from astro_vae.vae.networks import dense
 from astro_vae.vae.vae import Vae, build_vae
 
@@ -27,7 +29,7 @@ def images(n: int) -> Tensor:
 
 
 @pytest.mark.parametrize("conditional", [True, False])
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("likelihood", [name for name in LIKELIHOODS if not LIKELIHOODS[name].weighted])
 @pytest.mark.parametrize("network", ["convolutional", "dense"])
 def test_every_network_with_every_likelihood(network: str, likelihood: str, conditional: bool) -> None:
     model = small(network=network, likelihood=likelihood, conditional=conditional)
@@ -116,3 +118,86 @@ def test_a_trained_linear_model_reaches_the_best_likelihood() -> None:
     assert many.mean().item() == pytest.approx(evidence, abs=0.01)
     assert tight == pytest.approx(evidence, abs=0.01)
     assert model.likelihood.variance.item() == pytest.approx(best.noise.item(), rel=0.03)
+
+
+BINS, WEIGHTED = 30, {"likelihood": "gaussian_ivar", "hidden": (8,), "channels": (3, 4)}
+
+
+def spectra(n: int) -> tuple[Tensor, Tensor]:
+    """Return data and inverse variances, some of them zero, of dimension one."""
+    draws = torch.Generator().manual_seed(2)
+    x, weight = torch.randn(n, BINS, generator=draws), 1 + torch.rand(n, BINS, generator=draws)
+    return x, weight * (torch.rand(n, BINS, generator=draws) > 0.2)
+
+
+def weighted_vae(network: str = "dense", **options: object) -> Vae:
+    torch.manual_seed(1)
+    return build_vae((BINS,), 3, 2, network=network, **{**WEIGHTED, **options})
+
+
+@pytest.mark.parametrize("linear_path", [True, False])
+@pytest.mark.parametrize("conditional", [True, False])
+@pytest.mark.parametrize("network", ["convolutional_1d", "dense"])
+def test_networks_for_weighted_data(network: str, conditional: bool, linear_path: bool) -> None:
+    model = weighted_vae(network, conditional=conditional, linear_path=linear_path)
+    (x, weight), label = spectra(4), torch.tensor([0, 1, 1, 0])
+    found = objectives.elbo(model, x, label, torch.zeros(4, 3), weight=weight)
+    found.objective.mean().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    evidence = objectives.label_log_evidence(model, x, 2, torch.Generator().manual_seed(1), weight=weight)
+    assert evidence.shape == (4, 2)
+
+
+@pytest.mark.parametrize("linear_path", [True, False])
+@pytest.mark.parametrize("network", ["convolutional_1d", "dense"])
+def test_data_without_weight_change_nothing(network: str, linear_path: bool) -> None:
+    """Neither latents nor likelihood know what a masked datum was, be it NaN."""
+    model, (x, weight) = weighted_vae(network, linear_path=linear_path), spectra(4)
+    first, second = (
+        objectives.elbo(model, torch.where(weight > 0, x, other), None, torch.ones(4, 3), weight=weight).elbo
+        for other in (0.0, math.nan)
+    )
+    assert torch.isfinite(first).all()
+    assert torch.equal(first, second)
+
+
+def test_an_encoder_tells_a_masked_datum_from_a_zero() -> None:
+    model, (x, weight) = weighted_vae(), spectra(1)
+    x[0, 0] = 0.0
+    seen, unseen = weight.clone(), weight.clone()
+    seen[0, 0], unseen[0, 0] = 1.0, 0.0
+    assert not torch.equal(model.encode(x, weight=seen).mu, model.encode(x, weight=unseen).mu)
+
+
+@pytest.mark.parametrize("network", ["convolutional_1d", "dense"])
+def test_with_a_linear_path_a_model_begins_as_the_linear_model(network: str) -> None:
+    model, (x, weight) = weighted_vae(network, linear_path=True), spectra(20)
+    linear = WeightedLinear.fit(x.numpy(), weight.numpy(), 3)
+    model.start_from(linear.path)
+    expected, found = linear.encode(x, weight=weight), model.encode(x, weight=weight)
+    assert torch.equal(found.mu, expected.mu)
+    assert torch.equal(found.log_var, expected.log_var)
+    assert torch.equal(model.decode(found.mu), linear.decode(expected.mu))
+    assert torch.equal(
+        model.log_likelihood(x, found.mu, None, weight), linear.log_likelihood(x, found.mu, None, weight)
+    )
+
+
+def test_a_linear_path_comes_back_from_a_state_dict() -> None:
+    model, (x, weight) = weighted_vae(linear_path=True), spectra(20)
+    model.start_from(WeightedLinear.fit(x.numpy(), weight.numpy(), 3).path)
+    again = weighted_vae(linear_path=True)
+    again.load_state_dict(load(save({k: v.contiguous() for k, v in model.state_dict().items()})))
+    assert torch.equal(again.encode(x, weight=weight).mu, model.encode(x, weight=weight).mu)
+
+
+def test_weighted_models_ask_for_what_they_need() -> None:
+    x, _ = spectra(2)
+    with pytest.raises(ValueError, match="needs the inverse variance"):
+        weighted_vae().encode(x)
+    with pytest.raises(ValueError, match="linear path needs inverse variances"):
+        weighted_vae(likelihood="gaussian", linear_path=True)
+    with pytest.raises(ValueError, match="without a linear path"):
+        weighted_vae().start_from(LinearPath(BINS, 3))
+    with pytest.raises(ValueError, match="without masks"):
+        build_vae((8, 8), 2, likelihood="gaussian_ivar")
