@@ -53,10 +53,14 @@ def build(settings: ModelSettings, *, shape: Sequence[int], n_labels: int) -> Mo
     n_labels : int
         Labels known in training; without any, a model that is to be conditional is not.
     """
-    shape = tuple(shape)
     if isinstance(settings, PcaSettings):
         linear = Ppca if settings.type == "pca" else WeightedLinear
-        return linear(shape, settings.latents, n_labels)
+        return linear(tuple(shape), settings.latents, n_labels)
+    return build_network(settings, shape=shape, n_labels=n_labels)
+
+
+def build_network(settings: VaeSettings, *, shape: Sequence[int], n_labels: int) -> Vae:
+    """Return the untrained autoencoder that the settings describe; see `build`."""
     network = settings.network
     return build_vae(
         shape, settings.latents, n_labels, conditional=settings.conditional and n_labels > 0, network=network.name,

@@ -106,9 +106,10 @@ def test_physical_settings_have_units() -> None:
 
 
 def test_type_of_a_model_is_vae_unless_said() -> None:
-    models = _validated(_config(models={"a": {"latents": 4}, "b": {"type": "pca"}})).surveys["first"].models
+    linear = {name: {"type": name} for name in settings.LINEAR_TYPES}
+    models = _validated(_config(models={"a": {"latents": 4}, **linear})).surveys["first"].models
     assert isinstance(models["a"], settings.VaeSettings)
-    assert isinstance(models["b"], settings.PcaSettings)
+    assert all(isinstance(models[name], settings.PcaSettings) and models[name].type == name for name in linear)
 
 
 def test_settings_of_the_survey_survive_the_dump() -> None:

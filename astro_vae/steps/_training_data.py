@@ -73,6 +73,11 @@ class TrainingData:
         """Natural frequencies of the labels, (C,), float64."""
         return self.counts / max(self.counts.sum(), 1)
 
+    @property
+    def weighted(self) -> bool:
+        """Whether every datum has an inverse variance."""
+        return network_input(torch.from_numpy(self.validation.images[:1]))[1] is not None
+
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Return these examples: uint8 (len(rows), *shape)."""
         return self.examples.batch(rows)

@@ -32,6 +32,7 @@ from astro_vae.steps._device import matmul_precision, open_fabric, ran_on
 from astro_vae.steps._loop import fit
 from astro_vae.steps._objective import validate
 from astro_vae.steps._training_data import TrainingData, network_input, open_training_data
+from astro_vae.vae.likelihoods import LIKELIHOODS
 
 LINEAR_EXAMPLES = 12_000
 """Augmented examples that the linear path of a network begins from."""
@@ -67,6 +68,7 @@ def train(
     """
     with step_lock(out.parent, "train"):
         data = open_training_data(settings.labels, view, augment, objects=objects, split=split, augmented=augmented)
+        _check_weights(settings, data)
         print(_summary(data), flush=True)
         contract = {
             **data.contract, "labels": list(data.labels), "frequencies": data.frequencies.tolist(),
@@ -80,6 +82,19 @@ def train(
             trained = _fit_vae(settings, data, contract, checkpoints, execution)
         _write(out, trained, {**contract, "threshold": threshold(trained.network, data)})
         shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _check_weights(settings: ModelSettings, data: TrainingData) -> None:
+    """Refuse a model that needs inverse variances where the data have none."""
+    if isinstance(settings, PcaSettings):
+        needing, remedy = settings.type != "pca" and f"type: {settings.type}", "pca"
+    else:
+        needing = LIKELIHOODS[settings.likelihood].weighted and f"likelihood: {settings.likelihood}"
+        remedy = "another likelihood"
+    if needing and not data.weighted:
+        raise UserError(
+            f"model with {needing}: it needs an inverse variance for every datum, and these data have none; take {remedy}"
+        )
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,7 @@ def _fit_vae(
 ) -> Trained:
     torch.manual_seed(settings.train.seed)
     try:
-        network = model.build(settings, shape=data.contract["shape"], n_labels=len(data.labels))
+        network = model.build_network(settings, shape=data.contract["shape"], n_labels=len(data.labels))
     except ValueError as error:
         raise UserError(f"model.network or model.likelihood does not suit these data: {error}") from None
     if settings.network.linear_path:
@@ -126,10 +141,7 @@ def _fit_linear(settings: PcaSettings, data: TrainingData) -> Trained:
 
 def _weighted_linear(method: str, data: TrainingData, latents: int, examples: int, seed: int) -> WeightedLinear:
     x, weight = _sample(data, latents, examples, seed)
-    if weight is None:
-        raise UserError(
-            f"'{method}' needs inverse variances, which images do not have; take type pca, or no network.linear_path"
-        )
+    assert weight is not None  # `_check_weights` has seen to it
     return WeightedLinear.fit(
         x.numpy(), weight.numpy(), latents, method=method, n_labels=len(data.labels), seed=seed
     )

@@ -281,6 +281,15 @@ class TestResult:
         model = load(survey.train(QUICK.model_copy(update={"network": network, "train": budget}), tmp_path))
         assert model.contract["ran_on"]["precision"] == "32-true"
 
+    @pytest.mark.parametrize("objective", ["info_vae", "autoencoder"])
+    def test_other_objectives_train(self, survey: Survey, tmp_path: Path, objective: str) -> None:
+        budget = QUICK.train.model_copy(update={"examples": 64, "validate_every": 32})
+        history = pd.read_csv(
+            survey.train(QUICK.model_copy(update={"objective": objective, "train": budget}), tmp_path) / "history.csv"
+        )
+        assert len(history) == 2
+        assert np.isfinite(history["validation_reconstruction"]).all()
+
     def test_plain_lines_tell_the_course(
         self, survey: Survey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -313,6 +322,22 @@ class TestRefusals:
     def test_more_components_than_examples(self, survey: Survey, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"model.latents = 50 .* more than 40"):
             survey.train(PcaSettings(latents=50, examples=40), tmp_path)
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            (PcaSettings(type="em_pca", latents=3), "type: em_pca: it needs an inverse variance"),
+            (QUICK.model_copy(update={"likelihood": "gaussian_ivar"}), "likelihood: gaussian_ivar: it needs"),
+            (QUICK.model_copy(update={"network": NetworkSettings(linear_path=True)}), "linear path needs"),
+            (QUICK.model_copy(update={"network": NetworkSettings(name="convolutional_1d")}), "one dimension"),
+        ],
+        ids=["em_pca", "gaussian_ivar", "linear_path", "convolutional_1d"],
+    )
+    def test_models_that_these_data_do_not_suit(
+        self, survey: Survey, tmp_path: Path, settings: PcaSettings | VaeSettings, message: str
+    ) -> None:
+        with pytest.raises(UserError, match=message):
+            survey.train(settings, tmp_path)
 
     def test_a_gpu_that_is_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
