@@ -54,8 +54,9 @@ def build(settings: ModelSettings, *, shape: Sequence[int], n_labels: int) -> Mo
         Labels known in training; without any, a model that is to be conditional is not.
     """
     if isinstance(settings, PcaSettings):
-        linear = Ppca if settings.type == "pca" else WeightedLinear
-        return linear(tuple(shape), settings.latents, n_labels)
+        if settings.type == "pca":
+            return Ppca(tuple(shape), settings.latents, n_labels)
+        return WeightedLinear(tuple(shape), settings.latents, n_labels, bent=settings.type == "curved_pca")
     return build_network(settings, shape=shape, n_labels=n_labels)
 
 
@@ -65,7 +66,7 @@ def build_network(settings: VaeSettings, *, shape: Sequence[int], n_labels: int)
     return build_vae(
         shape, settings.latents, n_labels, conditional=settings.conditional and n_labels > 0, network=network.name,
         likelihood=settings.likelihood, channels=network.channels, hidden=network.hidden, dropout=network.dropout,
-        linear_path=network.linear_path, floor=settings.error_floor,
+        path=network.path, floor=settings.error_floor,
     )
 
 

@@ -153,10 +153,11 @@ class NetworkSettings(Section):
         "1/16 and so on (convolutional_1d).",
     )
     hidden: tuple[int, ...] = setting((256,), "Sizes of the fully connected layers between data and latents.")
-    linear_path: bool = setting(
-        False,
-        "Begin from weighted EM-PCA of as many latents, to which encoder and decoder learn corrections; for the "
-        "likelihood gaussian_ivar. What carries where only hundreds of objects are at hand.",
+    path: Literal["none", "linear", "curved"] = setting(
+        "none",
+        "Begin from a model to which encoder and decoder learn corrections, for the likelihood gaussian_ivar: weighted "
+        "EM-PCA of as many latents, or the same with bends (curved_pca). It carries where only hundreds of objects are "
+        "at hand.",
     )
     dropout: float = setting(0.0, "Dropout after each hidden fully connected layer.", ge=0, lt=1)
 
@@ -201,10 +202,11 @@ class VaeSettings(Section):
 class PcaSettings(Section):
     """A linear model: baseline, with encode and decode like a VAE."""
 
-    type: Literal["pca", "em_pca", "infill_pca", "nmf"] = setting(
+    type: Literal["pca", "em_pca", "infill_pca", "nmf", "curved_pca"] = setting(
         "pca",
         "Probabilistic principal components of complete data; for data with inverse variances and gaps: weighted "
-        "EM-PCA, principal components after iterative infill, or factors that are nowhere negative.",
+        "EM-PCA, principal components after iterative infill, factors that are nowhere negative, or weighted EM-PCA "
+        "with a bend in each latent and products of latents.",
     )
     latents: int = setting(32, "Number of components.", ge=1)
     labels: tuple[str, ...] = setting((), "Labels to fit on (empty: all).")
@@ -218,8 +220,8 @@ def _model_type(entry: Any) -> str | None:
     return "linear" if name in LINEAR_TYPES else name
 
 
-LINEAR_TYPES = ("pca", "em_pca", "infill_pca", "nmf")
-"""Types of models that are linear."""
+LINEAR_TYPES = ("pca", "em_pca", "infill_pca", "nmf", "curved_pca")
+"""Types of models without networks: linear ones, and one that is linear but for bends."""
 
 
 ModelSettings = Annotated[

@@ -34,7 +34,7 @@ PLACES: dict[str, type[Section]] = {
     "surveys.<name>.models.<name> (type: vae)": settings.VaeSettings,
     "surveys.<name>.models.<name>.network": settings.NetworkSettings,
     "surveys.<name>.models.<name>.train": settings.TrainSettings,
-    "surveys.<name>.models.<name> (type: pca, em_pca, infill_pca, nmf)": settings.PcaSettings,
+    "surveys.<name>.models.<name> (type: pca, em_pca, infill_pca, nmf, curved_pca)": settings.PcaSettings,
     "surveys.<name>.products": settings.ProductSettings,
     "surveys.<name>.products.prior": settings.PriorSettings,
 }

@@ -26,7 +26,7 @@ def em_pca(
     components = _axes(np.where(weight > 0, x - mean, 0.0), n_components)
     for _ in range(iterations):
         scores = np.column_stack([np.ones(len(x)), project(x, weight, mean, components)])
-        solution = _least_squares(x.T, weight.T, scores.T)  # (D, 1 + K)
+        solution = least_squares(x.T, weight.T, scores.T)  # (D, 1 + K)
         mean, components = solution[:, 0], np.linalg.qr(solution[:, 1:])[0].T
     return mean, components
 
@@ -59,7 +59,7 @@ def infill_pca(
 
 def project(x: np.ndarray, weight: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:
     """Return the scores (N, K) of weighted least squares on the valid data of each object."""
-    return _least_squares(x - mean, weight, components)
+    return least_squares(x - mean, weight, components)
 
 
 def weighted_mean(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -68,11 +68,12 @@ def weighted_mean(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.divide((weight * x).sum(axis=0), total, out=np.zeros(x.shape[1]), where=total > 0)
 
 
-def _least_squares(x: np.ndarray, weight: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Return the coefficients (N, K) of each row of x (N, D) in `basis` (K, D)."""
+def least_squares(
+    x: np.ndarray, weight: np.ndarray, basis: np.ndarray, ridge: float | np.ndarray = RIDGE
+) -> np.ndarray:
+    """Return the coefficients (N, K) of each row of x (N, D) in `basis` (K, D), with a ridge, one or for each (K,)."""
     size = len(basis)
-    products = (basis[:, None] * basis).reshape(size * size, -1)
-    matrices = (weight @ products.T).reshape(-1, size, size) + RIDGE * np.eye(size)
+    matrices = np.stack([weight @ (row * basis).T for row in basis], axis=1) + ridge * np.eye(size)
     return np.linalg.solve(matrices, ((weight * x) @ basis.T)[:, :, None])[:, :, 0]
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from astro_vae.linear.curved import curved, with_floor
 from astro_vae.linear.em_pca import em_pca, infill_pca, project
 from astro_vae.linear.nmf import nmf
+from astro_vae.vae.curved_path import CurvedPath
 from astro_vae.vae.likelihoods import GaussianIvar
 from astro_vae.vae.linear_path import LinearPath
 from astro_vae.vae.posteriors import DiagonalGaussian
@@ -21,13 +23,14 @@ FITS: dict[str, Components] = {
     "em_pca": lambda x, weight, n, _: em_pca(x, weight, n),
     "infill_pca": lambda x, weight, n, _: infill_pca(x, weight, n),
     "nmf": lambda x, weight, n, seed: nmf(x, weight, n, seed=seed),
+    "curved_pca": lambda x, weight, n, _: em_pca(x, with_floor(x, weight), n),
 }
 """Ways to find mean (D,) and components (K, D), by their names in settings; each takes data and weights (N, D), the
-number of components and a seed."""
+number of components and a seed. Those of "curved_pca" are what a curved path begins from."""
 
 
 class WeightedLinear(nn.Module):
-    """A linear decoder, and the exact posterior of data whose inverse variances are known.
+    """A linear decoder, or one that is linear but for bends, and the posterior of data with inverse variances.
 
     Latents are scaled to unit variance over the data that the model was fitted to. It has no labels, and takes and
     ignores any.
@@ -40,14 +43,17 @@ class WeightedLinear(nn.Module):
         K.
     n_labels : int
         C, of those who ask for a label's probability through a prior.
+    bent : bool
+        Whether its path is a `CurvedPath`.
     """
 
     conditional = False
 
-    def __init__(self, shape: Sequence[int], n_latents: int, n_labels: int = 0) -> None:
+    def __init__(self, shape: Sequence[int], n_latents: int, n_labels: int = 0, *, bent: bool = False) -> None:
         super().__init__()
         self.shape, self.n_latents, self.n_labels = tuple(shape), n_latents, n_labels
-        self.path = LinearPath(math.prod(self.shape), n_latents).requires_grad_(False)
+        path = CurvedPath if bent else LinearPath
+        self.path = path(math.prod(self.shape), n_latents).requires_grad_(False)
         self.likelihood = GaussianIvar()
 
     @classmethod
@@ -81,13 +87,16 @@ class WeightedLinear(nn.Module):
         flat = np.where(weights > 0, flat, 0.0)
         centre, components = FITS[method](flat, weights, n_latents, seed)
         centre, loadings = _standardised(flat, weights, centre, components, rotate=method != "nmf")
-        model = cls(x.shape[1:], n_latents, n_labels)
-        model.path.centre.copy_(torch.from_numpy(centre))
-        model.path.loadings.copy_(torch.from_numpy(loadings))
+        path = LinearPath(flat.shape[1], n_latents).requires_grad_(False)
+        path.centre.copy_(torch.from_numpy(centre))
+        path.loadings.copy_(torch.from_numpy(loadings))
+        bent = method == "curved_pca"
+        model = cls(x.shape[1:], n_latents, n_labels, bent=bent)
+        model.path.load_state_dict((curved(path, flat, weights, seed=seed) if bent else path).state_dict())
         return model
 
     def encode(self, x: Tensor, label: Tensor | None = None, weight: Tensor | None = None) -> DiagonalGaussian:
-        """Return the exact posterior of data (B, *shape) with inverse variances `weight` (B, *shape)."""
+        """Return the posterior of data (B, *shape) with inverse variances `weight` (B, *shape)."""
         if weight is None:
             raise ValueError("this model needs the inverse variance of every datum")
         return self.path.posterior(x.flatten(1), weight.flatten(1))

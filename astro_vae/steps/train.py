@@ -93,7 +93,8 @@ def _check_weights(settings: ModelSettings, data: TrainingData) -> None:
         remedy = "another likelihood"
     if needing and not data.weighted:
         raise UserError(
-            f"model with {needing}: it needs an inverse variance for every datum, and these data have none; take {remedy}"
+            f"model with {needing}: it needs an inverse variance for every datum, and these data have none; "
+            f"take {remedy}"
         )
 
 
@@ -116,8 +117,9 @@ def _fit_vae(
         network = model.build_network(settings, shape=data.contract["shape"], n_labels=len(data.labels))
     except ValueError as error:
         raise UserError(f"model.network or model.likelihood does not suit these data: {error}") from None
-    if settings.network.linear_path:
-        start = _weighted_linear("em_pca", data, settings.latents, LINEAR_EXAMPLES, settings.train.seed)
+    if settings.network.path != "none":
+        method = "em_pca" if settings.network.path == "linear" else "curved_pca"
+        start = _weighted_linear(method, data, settings.latents, LINEAR_EXAMPLES, settings.train.seed)
         network.start_from(start.path)
     checkpoint = Checkpoint(checkpoints, _fingerprint(contract, network), execution.checkpoint_minutes)
     fabric = open_fabric(network, settings.train.precision, execution)

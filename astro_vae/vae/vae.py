@@ -9,10 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from astro_vae.vae.curved_path import CurvedPath
 from astro_vae.vae.likelihoods import LIKELIHOODS, Likelihood
 from astro_vae.vae.linear_path import LinearPath
 from astro_vae.vae.networks import NETWORKS, zero_last_layer
 from astro_vae.vae.posteriors import DiagonalGaussian
+
+PATHS: dict[str, type[LinearPath]] = {"linear": LinearPath, "curved": CurvedPath}
+"""What networks may be corrections to, by the name in settings."""
 
 LOG_VAR_RANGE = (-20.0, 10.0)
 """Log-variances are clamped to this, so that a rare object cannot end a training in infinities."""
@@ -33,7 +37,7 @@ class Vae(nn.Module):
     conditional : bool
         Whether the networks see the label. An unconditional model takes any label, or None, and ignores it.
     path : LinearPath, optional
-        A linear model that the networks add to: what they give is then a correction, zero at first.
+        A linear or curved model that the networks add to: what they give is then a correction, zero at first.
     """
 
     def __init__(
@@ -77,15 +81,15 @@ class Vae(nn.Module):
 
     @torch.no_grad()
     def start_from(self, path: LinearPath) -> None:
-        """Take over the centre and the loadings of a linear model of as many latents.
+        """Take over a path of the same kind and as many latents.
 
         Raises
         ------
         ValueError
-            If this model has no linear path.
+            If this model has none.
         """
         if self.path is None:
-            raise ValueError("a model without a linear path cannot start from a linear model")
+            raise ValueError("a model without a path cannot start from one")
         self.path.load_state_dict(path.state_dict())
 
     def _output(self, z: Tensor, label: Tensor | None) -> Tensor:
@@ -103,14 +107,14 @@ class Vae(nn.Module):
 def build_vae(
     shape: Sequence[int], n_latents: int, n_labels: int = 0, *, conditional: bool = False,
     network: str = "convolutional", likelihood: str = "gaussian", channels: Sequence[int] = (32, 64, 128),
-    hidden: Sequence[int] = (256,), dropout: float = 0.0, linear_path: bool = False, floor: float = 0.0,
+    hidden: Sequence[int] = (256,), dropout: float = 0.0, path: str = "none", floor: float = 0.0,
 ) -> Vae:
     """Build an untrained model from the names of its network and likelihood; weights come from torch's global seed.
 
     Parameters
     ----------
-    linear_path : bool
-        Let the networks begin as corrections of zero to a `LinearPath`, whose components are set afterwards. Only
+    path : {"none", "linear", "curved"}
+        Let the networks begin as corrections of zero to a path in `PATHS`, whose components are set afterwards. Only
         for a likelihood that needs weights.
     floor : float
         Fractional error of a likelihood that has one.
@@ -124,21 +128,19 @@ def build_vae(
     """
     shape = tuple(shape)
     chosen = LIKELIHOODS[likelihood]
-    if linear_path and not chosen.weighted:
-        raise ValueError(f"a linear path needs inverse variances, which the likelihood '{likelihood}' does not use")
+    if path != "none" and not chosen.weighted:
+        raise ValueError(f"a {path} path needs inverse variances, which the likelihood '{likelihood}' does not use")
     options = {"floor": floor} if chosen.weighted else {}
     encoder, decoder = NETWORKS[network](
         shape, n_latents, n_labels if conditional else 0, channels=tuple(channels), hidden=tuple(hidden),
         dropout=dropout, planes=1 + chosen.weighted,
     )
-    path = None
-    if linear_path:
-        path = LinearPath(math.prod(shape), n_latents)
+    if path != "none":
         zero_last_layer(encoder)
         zero_last_layer(decoder)
     return Vae(
         encoder, decoder, chosen(**options), shape=shape, n_latents=n_latents, n_labels=n_labels,
-        conditional=conditional, path=path,
+        conditional=conditional, path=PATHS[path](math.prod(shape), n_latents) if path != "none" else None,
     )
 
 

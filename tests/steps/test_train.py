@@ -328,7 +328,7 @@ class TestRefusals:
         [
             (PcaSettings(type="em_pca", latents=3), "type: em_pca: it needs an inverse variance"),
             (QUICK.model_copy(update={"likelihood": "gaussian_ivar"}), "likelihood: gaussian_ivar: it needs"),
-            (QUICK.model_copy(update={"network": NetworkSettings(linear_path=True)}), "linear path needs"),
+            (QUICK.model_copy(update={"network": NetworkSettings(path="linear")}), "linear path needs"),
             (QUICK.model_copy(update={"network": NetworkSettings(name="convolutional_1d")}), "one dimension"),
         ],
         ids=["em_pca", "gaussian_ivar", "linear_path", "convolutional_1d"],

@@ -135,11 +135,11 @@ def weighted_vae(network: str = "dense", **options: object) -> Vae:
     return build_vae((BINS,), 3, 2, network=network, **{**WEIGHTED, **options})
 
 
-@pytest.mark.parametrize("linear_path", [True, False])
+@pytest.mark.parametrize("path", ["none", "linear", "curved"])
 @pytest.mark.parametrize("conditional", [True, False])
 @pytest.mark.parametrize("network", ["convolutional_1d", "dense"])
-def test_networks_for_weighted_data(network: str, conditional: bool, linear_path: bool) -> None:
-    model = weighted_vae(network, conditional=conditional, linear_path=linear_path)
+def test_networks_for_weighted_data(network: str, conditional: bool, path: str) -> None:
+    model = weighted_vae(network, conditional=conditional, path=path)
     (x, weight), label = spectra(4), torch.tensor([0, 1, 1, 0])
     found = objectives.elbo(model, x, label, torch.zeros(4, 3), weight=weight)
     found.objective.mean().backward()
@@ -148,11 +148,11 @@ def test_networks_for_weighted_data(network: str, conditional: bool, linear_path
     assert evidence.shape == (4, 2)
 
 
-@pytest.mark.parametrize("linear_path", [True, False])
+@pytest.mark.parametrize("path", ["none", "linear", "curved"])
 @pytest.mark.parametrize("network", ["convolutional_1d", "dense"])
-def test_data_without_weight_change_nothing(network: str, linear_path: bool) -> None:
+def test_data_without_weight_change_nothing(network: str, path: str) -> None:
     """Neither latents nor likelihood know what a masked datum was, be it NaN."""
-    model, (x, weight) = weighted_vae(network, linear_path=linear_path), spectra(4)
+    model, (x, weight) = weighted_vae(network, path=path), spectra(4)
     first, second = (
         objectives.elbo(model, torch.where(weight > 0, x, other), None, torch.ones(4, 3), weight=weight).elbo
         for other in (0.0, math.nan)
@@ -171,7 +171,7 @@ def test_an_encoder_tells_a_masked_datum_from_a_zero() -> None:
 
 @pytest.mark.parametrize("network", ["convolutional_1d", "dense"])
 def test_with_a_linear_path_a_model_begins_as_the_linear_model(network: str) -> None:
-    model, (x, weight) = weighted_vae(network, linear_path=True), spectra(20)
+    model, (x, weight) = weighted_vae(network, path="linear"), spectra(20)
     linear = WeightedLinear.fit(x.numpy(), weight.numpy(), 3)
     model.start_from(linear.path)
     expected, found = linear.encode(x, weight=weight), model.encode(x, weight=weight)
@@ -184,9 +184,9 @@ def test_with_a_linear_path_a_model_begins_as_the_linear_model(network: str) -> 
 
 
 def test_a_linear_path_comes_back_from_a_state_dict() -> None:
-    model, (x, weight) = weighted_vae(linear_path=True), spectra(20)
+    model, (x, weight) = weighted_vae(path="linear"), spectra(20)
     model.start_from(WeightedLinear.fit(x.numpy(), weight.numpy(), 3).path)
-    again = weighted_vae(linear_path=True)
+    again = weighted_vae(path="linear")
     again.load_state_dict(load(save({k: v.contiguous() for k, v in model.state_dict().items()})))
     assert torch.equal(again.encode(x, weight=weight).mu, model.encode(x, weight=weight).mu)
 
@@ -196,8 +196,8 @@ def test_weighted_models_ask_for_what_they_need() -> None:
     with pytest.raises(ValueError, match="needs the inverse variance"):
         weighted_vae().encode(x)
     with pytest.raises(ValueError, match="linear path needs inverse variances"):
-        weighted_vae(likelihood="gaussian", linear_path=True)
-    with pytest.raises(ValueError, match="without a linear path"):
+        weighted_vae(likelihood="gaussian", path="linear")
+    with pytest.raises(ValueError, match="without a path"):
         weighted_vae().start_from(LinearPath(BINS, 3))
     with pytest.raises(ValueError, match="without masks"):
         build_vae((8, 8), 2, likelihood="gaussian_ivar")

@@ -1,0 +1,57 @@
+"""Fit a curved path by alternating between objects and dimensions."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from astro_vae.linear.em_pca import RIDGE, least_squares
+from astro_vae.vae.curved_path import ANCHORS, CurvedPath, bends_and_products
+from astro_vae.vae.linear_path import LinearPath
+from astro_vae.vae.refine import refined
+
+FLOOR = 0.01
+"""Fractional error in the fit, so that a few bright objects do not bend the surface to their noise."""
+
+BEND_RIDGE, PRODUCT_RIDGE = 10.0, 1e4
+"""Ridges of bends and of products, in units of an inverse variance, for data of the order of 1."""
+
+
+def with_floor(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return inverse variances that include the fractional error."""
+    return weight / (1 + weight * (FLOOR * x) ** 2)
+
+
+@torch.no_grad()
+def curved(start: LinearPath, x: np.ndarray, weight: np.ndarray, *, iterations: int = 15, seed: int = 0) -> CurvedPath:
+    """Return the curved path that fits data best, from a linear one whose latents have unit variance.
+
+    In turn, the latents of each object take a few damped Gauss-Newton steps at the same surface, and the surface is
+    fitted by ridge regression, each dimension alone, at the same latents.
+
+    Parameters
+    ----------
+    start : LinearPath
+    x, weight : ndarray, shape (N, D), float64
+        Data, and inverse variances: 0 where there is no datum.
+    iterations : int
+    seed : int
+        Of the choice of anchors.
+    """
+    size, n_latents = x.shape[1], len(start.loadings)
+    path = CurvedPath(size, n_latents).double()
+    weight = with_floor(x, weight)
+    data, ivar = torch.from_numpy(x), torch.from_numpy(weight)
+    z = start.double().posterior(data, ivar).mu
+    n_products = len(path.coefficients) - n_latents
+    ridge = np.repeat([RIDGE, BEND_RIDGE, PRODUCT_RIDGE], [1 + n_latents, n_latents, n_products])
+    for _ in range(iterations):
+        features = torch.cat([torch.ones_like(z[:, :1]), z, bends_and_products(z)], dim=1)
+        surface = torch.from_numpy(least_squares(x.T, weight.T, features.numpy().T, ridge)).T
+        path.centre.copy_(surface[0])
+        path.loadings.copy_(surface[1 : 1 + n_latents])
+        path.coefficients.copy_(surface[1 + n_latents :])
+        z = refined(path, data, ivar, z, steps=2).mu
+    rows = np.random.default_rng(seed).choice(len(z), ANCHORS, replace=len(z) < ANCHORS)
+    path.anchors.copy_(z[torch.from_numpy(rows)])
+    return path.float()
