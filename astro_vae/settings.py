@@ -228,7 +228,7 @@ ModelSettings = Annotated[
     Annotated[VaeSettings, Tag("vae")] | Annotated[PcaSettings, Tag("linear")],
     Discriminator(
         _model_type, custom_error_type="unknown_model",
-        custom_error_message="type must be 'vae', " + " or ".join(f"'{name}'" for name in LINEAR_TYPES),
+        custom_error_message=f"type must be one of {', '.join(('vae', *LINEAR_TYPES))}",
     ),
 ]
 

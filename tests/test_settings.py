@@ -49,7 +49,7 @@ def _sections() -> list[type[Section]]:
         (_config(view={"sise": 96}), ["surveys.first.view", "unknown setting 'sise'", "did you mean 'size'"]),
         (_config(view={"q": 96}), ["unknown setting 'q'", "known here: frame, mask"]),
         (_config(models={"a": {"type": "vae", "lattents": 8}}), ["models.a", "did you mean 'latents'"]),
-        (_config(models={"a": {"type": "gan"}}), ["models.a", "'vae' or 'pca'"]),
+        (_config(models={"a": {"type": "gan"}}), ["models.a", "one of vae, pca, em_pca"]),
         (_config(models={"a": {"train": {"batch": 0}}}), ["models.a", "train.batch", "greater than or equal to 1"]),
         (_config(models={}), ["models", "at least 1 item"]),
         (_config(source={"survey": "deep_fields"}), ["unknown survey 'deep_fields'", "did you mean 'deep_field'"]),
