@@ -36,6 +36,8 @@ from astro_vae.vae.likelihoods import LIKELIHOODS
 
 LINEAR_EXAMPLES = 12_000
 """Augmented examples that the linear path of a network begins from."""
+BEGINNING = 512
+"""Augmented examples whose mean the decoder of a network begins from, where its likelihood needs that."""
 
 
 def train(
@@ -117,6 +119,8 @@ def _fit_vae(
         network = model.build_network(settings, shape=data.contract["shape"], n_labels=len(data.labels))
     except ValueError as error:
         raise UserError(f"model.network or model.likelihood does not suit these data: {error}") from None
+    some = data.images(data.examples.order(settings.train.seed)[:BEGINNING])
+    network.start_at(float(network_input(torch.from_numpy(some))[0].mean()))
     if settings.network.path != "none":
         method = "em_pca" if settings.network.path == "linear" else "curved_pca"
         start = _weighted_linear(method, data, settings.latents, LINEAR_EXAMPLES, settings.train.seed)

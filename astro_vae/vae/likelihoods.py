@@ -30,6 +30,10 @@ class Likelihood(nn.Module):
         """Return E[x], (B, *shape), for the decoder's output `parameters` (B, *shape)."""
         raise NotImplementedError
 
+    def start(self, mean: float) -> float | None:
+        """Return the output to begin with on data of this mean; None where one near zero, as networks give, will do."""
+        return None
+
     def log_prob(self, x: Tensor, parameters: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return log p(x) in nats, with all constants, summed over data dimensions: (B,).
 
@@ -152,6 +156,10 @@ class Bernoulli(Likelihood):
 
     def mean(self, parameters: Tensor) -> Tensor:
         return torch.sigmoid(parameters)
+
+    def start(self, mean: float) -> float:
+        mean = min(max(mean, 1e-4), 1 - 1e-4)
+        return math.log(mean / (1 - mean))
 
     def _terms(self, x: Tensor, parameters: Tensor, weight: Tensor | None) -> Tensor:
         return x * parameters - functional.softplus(parameters)

@@ -146,9 +146,13 @@ NETWORKS: dict[str, Callable[..., Networks]] = {
 
 def zero_last_layer(network: nn.Module) -> None:
     """Let a network begin with an output of zero, as a correction that does nothing yet."""
-    last = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d)][-1]
-    for parameter in last.parameters():
+    for parameter in last_layer(network).parameters():
         nn.init.zeros_(parameter)
+
+
+def last_layer(network: nn.Module) -> nn.Linear | nn.Conv1d | nn.Conv2d:
+    """Return the layer that makes a network's output."""
+    return [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d)][-1]
 
 
 def layers(

@@ -12,7 +12,7 @@ from torch.nn import functional
 from astro_vae.vae.curved_path import CurvedPath
 from astro_vae.vae.likelihoods import LIKELIHOODS, Likelihood
 from astro_vae.vae.linear_path import LinearPath
-from astro_vae.vae.networks import NETWORKS, zero_last_layer
+from astro_vae.vae.networks import NETWORKS, last_layer, zero_last_layer
 from astro_vae.vae.posteriors import DiagonalGaussian
 
 PATHS: dict[str, type[LinearPath]] = {"linear": LinearPath, "curved": CurvedPath}
@@ -91,6 +91,17 @@ class Vae(nn.Module):
         if self.path is None:
             raise ValueError("a model without a path cannot start from one")
         self.path.load_state_dict(path.state_dict())
+
+    @torch.no_grad()
+    def start_at(self, mean: float) -> None:
+        """Let the decoder begin near data that are `mean` everywhere, where its likelihood is far from that at first.
+
+        Grey values that are mostly 0 cost a Bernoulli pseudo-likelihood ln 2 each at an output of 0: thousands of
+        nats, from which a training begins with a leap.
+        """
+        output, bias = self.likelihood.start(mean), last_layer(self.decoder).bias
+        if output is not None and bias is not None:
+            bias.fill_(output)
 
     def _output(self, z: Tensor, label: Tensor | None) -> Tensor:
         output = self.decoder(z, self._one_hot(label, z)).to(z.dtype)

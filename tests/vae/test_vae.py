@@ -201,3 +201,18 @@ def test_weighted_models_ask_for_what_they_need() -> None:
         weighted_vae().start_from(LinearPath(BINS, 3))
     with pytest.raises(ValueError, match="without masks"):
         build_vae((8, 8), 2, likelihood="gaussian_ivar")
+
+
+@pytest.mark.parametrize("network", ["convolutional", "dense", "bastien"])
+def test_a_bernoulli_decoder_begins_at_the_mean_of_the_data(network: str) -> None:
+    model = build_vae((16, 16), 3, network=network, likelihood="bernoulli")
+    model.start_at(0.02)
+    began = model.eval().decode(torch.randn(8, 3))
+    assert began.mean().item() == pytest.approx(0.02, rel=0.3)
+
+
+def test_other_likelihoods_begin_as_the_network_does() -> None:
+    model = build_vae((16, 16), 3)
+    before = model.decode(torch.ones(1, 3))
+    model.start_at(0.02)
+    assert torch.equal(model.decode(torch.ones(1, 3)), before)
