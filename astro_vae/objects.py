@@ -75,11 +75,12 @@ def open_objects(path: Path) -> Objects:
     Raises
     ------
     UserError
-        If the file is missing, damaged or not an object file.
+        If the file is missing, damaged or not an object file, or if it takes data from other files.
     """
     path = Path(path)
     try:
         with h5py.File(path, "r") as file:
+            _refuse_foreign(file, path)
             columns = {name: Column(**json.loads(d.attrs["column"])) for name, d in file["table"].items()}
             order = json.loads(file["table"].attrs["order"])
             table = pd.DataFrame({name: _from_disk(file["table"][name]) for name in order})
@@ -89,6 +90,23 @@ def open_objects(path: Path) -> Objects:
         raise UserError(f"{path}: no such file; run the step that makes it") from None
     except (OSError, KeyError) as error:
         raise UserError(f"{path}: not an object file of astro_vae, or damaged ({error}); make it again") from None
+
+
+def _refuse_foreign(file: h5py.File, path: Path) -> None:
+    """Refuse links and data that lie elsewhere: a file from others could show what is private here."""
+    for name in (*file, *(f"table/{column}" for column in _columns(file))):
+        link = file.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            where = f" to {link.filename}" if isinstance(link, h5py.ExternalLink) else ""
+            raise UserError(f"{path}: '{name}' is a link{where}; an object file holds its own data, so it is not read")
+        found = file[name]
+        if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
+            raise UserError(f"{path}: the data of '{name}' lie in other files; an object file holds its own")
+
+
+def _columns(file: h5py.File) -> list[str]:
+    own = isinstance(file.get("table", getlink=True), h5py.HardLink) and isinstance(file["table"], h5py.Group)
+    return list(file["table"]) if own else []
 
 
 def _from_disk(dataset: h5py.Dataset) -> np.ndarray:

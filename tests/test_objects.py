@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -140,3 +141,47 @@ def test_the_attributes_are_json(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5") as file:
         assert json.loads(file.attrs["attributes"])["kind"] == "image"
         assert json.loads(file["table"]["flux"].attrs["column"])["unit"] == "Jy"
+
+
+def _external_link(file: h5py.File, other: Path) -> None:
+    del file["values"]
+    file["values"] = h5py.ExternalLink(str(other), "values")
+
+
+def _external_table(file: h5py.File, other: Path) -> None:
+    del file["table"]
+    file["table"] = h5py.ExternalLink(str(other), "table")
+
+
+def _external_column(file: h5py.File, other: Path) -> None:
+    del file["table/name"]
+    file["table/name"] = h5py.ExternalLink(str(other), "table/name")
+
+
+def _soft_link(file: h5py.File, other: Path) -> None:
+    del file["values"]
+    file["values"] = h5py.SoftLink("/table/ra")
+
+
+def _external_storage(file: h5py.File, other: Path) -> None:
+    del file["values"]
+    file.create_dataset("values", (4, 6, 6), "f4", external=[(str(other), 0, h5py.h5f.UNLIMITED)])
+
+
+def _virtual(file: h5py.File, other: Path) -> None:
+    del file["values"]
+    layout = h5py.VirtualLayout((4, 6, 6), "f4")
+    layout[:] = h5py.VirtualSource(str(other), "values", (4, 6, 6))
+    file.create_virtual_dataset("values", layout)
+
+
+@pytest.mark.parametrize(
+    "spoil", [_external_link, _external_table, _external_column, _soft_link, _external_storage, _virtual]
+)
+def test_a_file_that_takes_data_from_elsewhere_is_refused(tmp_path: Path, spoil: Callable) -> None:
+    other = write(tmp_path / "other.h5", table(), values()).path
+    path = write(tmp_path / "a.h5", table(), values()).path
+    with h5py.File(path, "r+") as file:
+        spoil(file, other)
+    with pytest.raises(UserError, match=r"a\.h5: .*(is a link|lie in other files)"):
+        open_objects(path)
