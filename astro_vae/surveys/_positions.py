@@ -23,9 +23,9 @@ NAMES = {
 """Names of the columns that are looked for, the best one first; capital letters make no difference."""
 
 
-def read_positions(path: Path) -> list[Candidate]:
-    """Read a table of positions; columns that are not looked for are kept as they are."""
-    table = _read_table(path)
+def read_positions(path: Path, *, setting: str = "source.positions") -> list[Candidate]:
+    """Read a table of positions, which `setting` names; columns that are not looked for are kept as they are."""
+    table = _read_table(path, setting)
     names = {n.lower(): n for n in reversed(table.colnames)}
     found = {want: next((names[name] for name in known if name in names), "") for want, known in NAMES.items()}
     if not found["ra"] or not found["dec"]:
@@ -57,7 +57,7 @@ def _text(value: Any) -> str:
     return "" if value is None or value != value else str(value).strip()  # NaN: a column of numbers with a gap
 
 
-def _read_table(path: Path) -> Any:
+def _read_table(path: Path, setting: str) -> Any:
     """Read a table in any format that astropy knows; columns of arrays are left out."""
     from astropy.table import Table
 
@@ -66,7 +66,7 @@ def _read_table(path: Path) -> Any:
             warnings.simplefilter("ignore")  # tables break small rules of their standards
             table = Table.read(path)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; set source.positions to your table of positions") from None
+        raise UserError(f"{path}: no such file; set {setting} to your table of positions") from None
     except Exception as error:  # each format has its own errors
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{path}: not a table that can be read (CSV, FITS, VOTable, ECSV): {first}") from None

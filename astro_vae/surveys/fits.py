@@ -8,16 +8,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astro_vae.surveys._fits_file import UnreadableImageError, check_size, image_unit, is_plane, open_fits
 from astro_vae.surveys.candidate import NO_BEAM
 
 if TYPE_CHECKING:
     import numpy as np
+    from astropy.coordinates import SkyCoord
 
+__all__ = [
+    "FitsImage", "Treatment", "UnreadableImageError", "celestial", "first_beam", "image_names", "read_fits_image",
+    "treated",
+]
+
+Beam = tuple[float, float, float]
 SQUARE = 0.01  # sides of a pixel may differ by this part and still be one number
+MAX_SIDE = 10_000  # of an image on a new grid
 
 
-class UnreadableImageError(Exception):
-    """A file is no image that can be used; the message says why."""
+@dataclass(frozen=True)
+class Treatment:
+    """What is done to an image as it is read; by default nothing.
+
+    Attributes
+    ----------
+    hdu : int or str, optional
+        Number or name of the HDU; the first two-dimensional image unless given.
+    beam : (float, float, float), optional
+        In place of the header's.
+    common_beam : (float, float, float), optional
+        Beam to which the image is convolved.
+    grid_arcsec : float, optional
+        Side of the pixels to which it is resampled, North up.
+    """
+
+    hdu: int | str | None = None
+    beam: Beam | None = None
+    common_beam: Beam | None = None
+    grid_arcsec: float | None = None
+
+
+AS_IT_LIES = Treatment()
 
 
 @dataclass(frozen=True)
@@ -39,8 +69,8 @@ class FitsImage:
     beam: tuple[float, float, float] = NO_BEAM
 
 
-def read_fits_image(path: Path) -> FitsImage:
-    """Read the first two-dimensional image of a FITS file.
+def read_fits_image(path: Path, treatment: Treatment = AS_IT_LIES) -> FitsImage:
+    """Read an image of a FITS file, the first two-dimensional one unless `treatment` says which.
 
     Rows and columns are turned round where that brings North up (to within 90 deg) and East left; a
     rotation that remains is told by `north_deg`. Without celestial WCS the image is taken as it lies.
@@ -48,39 +78,105 @@ def read_fits_image(path: Path) -> FitsImage:
     Raises
     ------
     UnreadableImageError
-        If the file is empty, truncated, no FITS file or without an image.
+        If the file is empty, truncated, no FITS file, without an image, larger than memory should hold, or
+        cannot be treated as it should.
     """
-    if path.stat().st_size == 0:
-        raise UnreadableImageError("empty file: 0 bytes")
+    import numpy as np
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # headers of surveys break small rules of the standard
-        values, header = _first_image(path)
-        values, scale = _physical(values, header)
-        return _oriented(values, scale, header)
+        with open_fits(path) as units:
+            unit = image_unit(units, treatment.hdu)
+            check_size(unit)
+            values, header = np.squeeze(unit.data).astype(np.float32), unit.header
+        try:
+            return treated(values, header, celestial(header), treatment)
+        except UnreadableImageError:
+            raise
+        except Exception as error:  # what a header says of the sky may be wrong in many ways
+            raise UnreadableImageError(f"header that cannot be used ({type(error).__name__}: {error})") from None
 
 
-def _first_image(path: Path) -> tuple[np.ndarray, Any]:
-    import numpy as np
-    from astropy.io import fits
+def image_names(path: Path) -> tuple[str, ...]:
+    """Return number and name of each two-dimensional image of a FITS file, or raise an `UnreadableImageError`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_fits(path) as units:
+            return tuple(f"{i} {unit.name}".strip() for i, unit in enumerate(units) if is_plane(unit))
+
+
+def celestial(header: Any) -> Any:
+    """Return the WCS of the two celestial axes, None where there is none."""
+    from astropy.wcs import WCS
 
     try:
-        with fits.open(path, memmap=False) as units:
-            for unit in units:
-                if unit.is_image and unit.data is not None and unit.data.size:
-                    values = np.squeeze(unit.data)  # radio images often have axes of frequency and polarisation
-                    if values.ndim == 2:
-                        return values.astype(np.float32), unit.header
-    except Exception as error:  # damage shows in many ways: OSError, TypeError, ValueError, EOFError, zlib.error, …
-        raise UnreadableImageError(_damage(path, error)) from None
-    raise UnreadableImageError("no two-dimensional image in the FITS file")
+        wcs = WCS(header).celestial
+        wcs.pixel_scale_matrix  # noqa: B018  (an axis without a scale shows here)
+    except Exception:  # wcslib raises many kinds of errors on headers that it cannot use
+        return None
+    return wcs if wcs.naxis == 2 and wcs.has_celestial else None
 
 
-def _damage(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        start = file.read(6)
-    if start != b"SIMPLE" and start[:2] != b"\x1f\x8b":
-        return f"not a FITS file: it starts with {start!r}"
-    return f"damaged or truncated FITS file: {path.stat().st_size} bytes ({type(error).__name__}: {error})"
+def treated(
+    values: np.ndarray, header: Any, wcs: Any, treatment: Treatment, *, side: int | None = None,
+    centre: SkyCoord | None = None,
+) -> FitsImage:
+    """Return pixels with their unit, position and beam, convolved and resampled where that is asked for.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (H, W)
+    header : astropy.io.fits.Header
+    wcs : astropy.wcs.WCS or None
+        Of the pixels.
+    treatment : Treatment
+    side, centre : int, SkyCoord, optional
+        Of the image on the new grid, where there is one; those of the pixels unless given.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the image cannot be treated as it should.
+    """
+    values, unit = _physical(values, header)
+    if wcs is None:
+        if treatment.common_beam or treatment.grid_arcsec:
+            raise UnreadableImageError("header without WCS: the image cannot be brought to one grid or beam")
+        return FitsImage(values, unit)
+    ra, dec = _centre(wcs, values.shape)
+    beam = treatment.beam or _beam(header, dec)
+    if treatment.common_beam:
+        values, beam = _convolved(values, unit, beam, wcs, treatment.common_beam), treatment.common_beam
+    if treatment.grid_arcsec:
+        values, wcs = _resampled(values, unit, wcs, treatment.grid_arcsec, side, centre)
+    matrix = wcs.pixel_scale_matrix  # deg per pixel
+    values, north_deg = _north_up(values, matrix)
+    return FitsImage(values, unit, ra, dec, _pixel_arcsec(matrix), north_deg, beam)
+
+
+def _convolved(values: np.ndarray, unit: str, beam: Beam, wcs: Any, common: Beam) -> np.ndarray:
+    from astro_vae.images.regrid import to_beam
+
+    try:
+        return to_beam(values, beam, common, wcs.pixel_scale_matrix * 3600, per_beam="beam" in unit.lower())
+    except ValueError as error:
+        raise UnreadableImageError(f"not convolved to source.common_beam: {error}") from None
+
+
+def _resampled(
+    values: np.ndarray, unit: str, wcs: Any, grid_arcsec: float, side: int | None, centre: SkyCoord | None
+) -> tuple[np.ndarray, Any]:
+    import numpy as np
+
+    from astro_vae.images.regrid import to_grid
+
+    area = abs(np.linalg.det(wcs.pixel_scale_matrix)) * 3600**2  # arcsec^2 of a pixel
+    shape = np.hypot(*wcs.pixel_scale_matrix) * 3600 / grid_arcsec * values.shape[::-1]
+    if side is None and shape.max() > MAX_SIDE:
+        raise UnreadableImageError(f"{shape.max():.0f} pixels wide on a grid of {grid_arcsec:g} arcsec")
+    per_pixel = unit.lower().replace(" ", "").endswith(("/pixel", "/pix", "pixel-1"))
+    made, wcs = to_grid(values, wcs, grid_arcsec, side=side, centre=centre)
+    return made * np.float32(grid_arcsec**2 / area) if per_pixel else made, wcs
 
 
 def _physical(values: np.ndarray, header: Any) -> tuple[np.ndarray, str]:
@@ -90,21 +186,6 @@ def _physical(values: np.ndarray, header: Any) -> tuple[np.ndarray, str]:
     if plain in ("mjy/beam", "mjy.beam-1", "mjybeam-1"):
         return values / 1000, "Jy/beam"
     return values, "Jy/beam" if plain in ("jy/beam", "jy.beam-1", "jybeam-1") else unit
-
-
-def _oriented(values: np.ndarray, unit: str, header: Any) -> FitsImage:
-    from astropy.wcs import WCS
-
-    try:
-        wcs = WCS(header).celestial
-        matrix = wcs.pixel_scale_matrix  # deg per pixel
-    except Exception:  # wcslib raises many kinds of errors on headers that it cannot use
-        return FitsImage(values, unit)
-    if wcs.naxis != 2 or not wcs.has_celestial:
-        return FitsImage(values, unit)
-    ra, dec = _centre(wcs, values.shape)
-    values, north_deg = _north_up(values, matrix)
-    return FitsImage(values, unit, ra, dec, _pixel_arcsec(matrix), north_deg, _beam(header, dec))
 
 
 def _centre(wcs: Any, shape: tuple[int, ...]) -> tuple[float, float]:
@@ -139,9 +220,13 @@ def _north_up(values: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, float
     return np.ascontiguousarray(values), round(north_deg, 9) + 0.0  # no -0.0
 
 
-def _beam(header: Any, dec: float) -> tuple[float, float, float]:
+def _beam(header: Any, dec: float) -> Beam:
     if all(f"BM{axis}" in header for axis in ("AJ", "IN")):
-        return header["BMAJ"] * 3600, header["BMIN"] * 3600, float(header.get("BPA", 0.0))
+        try:
+            beam = float(header["BMAJ"]) * 3600, float(header["BMIN"]) * 3600, float(header.get("BPA", 0.0))
+        except (TypeError, ValueError):
+            return NO_BEAM
+        return beam if min(beam[:2]) > 0 else NO_BEAM
     return first_beam(dec) if str(header.get("SURVEY", "")).strip().upper() == "FIRST" else NO_BEAM
 
 

@@ -1,32 +1,34 @@
-"""A person's own folder: FITS, PNG or JPEG images with a table of labels."""
+"""A person's own folder: FITS, PNG or JPEG images with a table of labels, or mosaics with a table of positions."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import model_validator
 
 from astro_vae.columns import Column
 from astro_vae.errors import UserError
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys.candidate import NO_BEAM, Candidate, Expected
+from astro_vae.surveys.listing import ENDINGS, PICTURES, list_images, without_ending
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from astro_vae.surveys.fits import Treatment
+
 KIND = "image"
-COLUMNS: dict[str, Column] = {}
-FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz")
-PICTURES = (".png", ".jpg", ".jpeg")
-NAME_COLUMNS = ("file", "object_id")
+COLUMNS: dict[str, Column] = {"mosaic": Column("Mosaic that the object was cut out of", ucd="meta.file")}
 
 
 class Source(SourceSettings):
-    """A folder of FITS, PNG or JPEG images with a CSV of labels."""
+    """A folder of FITS, PNG or JPEG images with a CSV of labels, or of mosaics with a table of positions."""
 
     path: str = setting(..., "The folder; images in folders below it are taken too.")
     labels: str = setting(
@@ -34,6 +36,31 @@ class Source(SourceSettings):
         "CSV table with a column `file` (name, with or without ending, or path below the folder) or `object_id`, a "
         "column `label` (empty: unknown), `ra` and `dec` (deg) where the files have no position, and columns of your "
         "own, which all products keep. Empty: no labels.",
+    )
+    catalog: str = setting(
+        "",
+        "Table of positions (CSV, FITS, VOTable or ECSV): the FITS files are mosaics, and each row an object that is "
+        "cut out of the first that covers it. Columns `ra` and `dec` (ICRS, deg), `object_id` and `label` where there "
+        "are any, and columns of your own. Empty: each file is one object.",
+    )
+    cutout: int = setting(212, "Side of what is cut out of a mosaic.", unit="pixel", ge=8, le=4096)
+    endings: tuple[str, ...] = setting(
+        (), "Only files with these endings, such as .fits (empty: " + ", ".join(ENDINGS) + ")."
+    )
+    follow_links: bool = setting(
+        False, "Take what symbolic links outside the folder point at; links to what lies in it are always taken."
+    )
+    hdu: int | str | None = setting(
+        None, "Number or name of the image in FITS files with several; the first two-dimensional one unless given."
+    )
+    grid_arcsec: float | None = setting(
+        None, "Resample every image to pixels of this side, North up; for images of unequal pixels.", unit="arcsec",
+        gt=0,
+    )
+    common_beam: tuple[float, float, float] | None = setting(
+        None,
+        "Convolve every image to this beam: major and minor axis (FWHM, arcsec), position angle (deg). Images whose "
+        "beam is larger or not known are refused.",
     )
     pixel_arcsec: float | None = setting(
         None, "Side of a pixel, where the files do not say it or say it wrong.", unit="arcsec", gt=0
@@ -43,12 +70,33 @@ class Source(SourceSettings):
     )
     unit: str | None = setting(None, "Unit of the values of FITS files without a BUNIT, such as Jy/beam.")
 
+    @model_validator(mode="after")
+    def _check(self) -> Source:
+        if self.grid_arcsec and self.pixel_arcsec:
+            raise ValueError("grid_arcsec resamples by what the files say of their pixels; leave out pixel_arcsec")
+        for name in ("beam", "common_beam"):
+            beam = getattr(self, name)
+            if beam and not beam[0] >= beam[1] > 0:
+                raise ValueError(f"{name} is [major axis, minor axis, position angle], axes above 0: {list(beam)}")
+        known = set(ENDINGS)
+        for ending in self.endings:
+            if ending not in known:
+                raise ValueError(f"endings: '{ending}' is not known; known: {', '.join(ENDINGS)}")
+        return self
+
+
+def tables(source: Source) -> list[Path]:
+    """Return the person's own tables; the workflow begins again when one has changed."""
+    return [Path(name).expanduser() for name in (source.labels, source.catalog) if name]
+
 
 def expected(source: Source) -> Expected:
-    """Return how many images the folder has; nothing is copied."""
-    top = Path(source.path).expanduser()
-    names = [p.name.lower() for p in top.rglob("*") if p.is_file() and p.name.lower().endswith(FITS + PICTURES)]
-    return Expected(len(names), 0, sum(name.endswith(PICTURES) for name in names) > len(names) / 2)
+    """Return how many objects the folder or the table of positions has; nothing is copied."""
+    if source.catalog:
+        return Expected(len(positions(source)), 0, False)
+    files = list_images(_top(source), endings=source.endings, follow_links=source.follow_links)
+    pictures = sum(path.lower().endswith(PICTURES) for path, _ in files)
+    return Expected(len(files), 0, pictures > len(files) / 2)
 
 
 def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:
@@ -56,37 +104,64 @@ def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.
     import pandas as pd
 
     from astro_vae.download import COLUMNS as MANIFEST
-    from astro_vae.files import checksum
 
-    top = Path(source.path).expanduser()
-    if not top.is_dir():
-        raise UserError(f"{top}: no such folder; set source.path to the folder of your images")
-    files = [p for p in sorted(top.rglob("*")) if p.is_file() and p.name.lower().endswith(FITS + PICTURES)]
+    top = _top(source)
+    files = list_images(top, endings=source.endings, follow_links=source.follow_links)
     if not files:
-        raise UserError(f"{top}: no images; known endings: {', '.join(FITS + PICTURES)}")
-    labels = _labels(source)
-    rows = [
-        {"address": p.resolve().as_uri(), "path": p.relative_to(top).as_posix(), "bytes": p.stat().st_size,
-         "checksum": f"sha256:{checksum(p)}", "status": "ok", "reason": ""}
-        for p in files
-    ]
-    unmatched = sorted(set(labels) - {key for row in rows for key in _keys(str(row["path"]))})
+        raise UserError(f"{top}: no images; known endings: {', '.join(source.endings or ENDINGS)}")
+    rows = [_row(top, path, fault) for path, fault in files]
+    if source.catalog:
+        positions(source)  # a fault of the table shows now, not after the checksums of many files
     rows += [
         {"address": (top / name).resolve().as_uri(), "path": name, "bytes": 0, "checksum": "", "status": "missing",
-         "reason": f"named in {source.labels}, but not in the folder"} for name in unmatched
+         "reason": f"named in {source.labels}, but not in the folder"} for name in unmatched(source, files)
     ]
     return pd.DataFrame(rows, columns=list(MANIFEST))
 
 
+def unmatched(source: Source, files: list[tuple[str, str]]) -> list[str]:
+    """Return the names in the table of labels that no file has."""
+    if source.catalog:
+        return []
+    return sorted(set(_labels(source)) - {key for path, _ in files for key in _keys(path)})
+
+
+def _top(source: Source) -> Path:
+    top = Path(source.path).expanduser()
+    if not top.is_dir():
+        raise UserError(f"{top}: no such folder; set source.path to the folder of your images")
+    return top
+
+
+def _row(top: Path, path: str, fault: str) -> dict[str, Any]:
+    """Return the row of the manifest of one file; one that is not to be read is not opened."""
+    from astro_vae.files import checksum
+
+    known = {"address": (top / path).resolve().as_uri(), "path": path}
+    if fault:
+        return {**known, "bytes": 0, "checksum": "", "status": "failed", "reason": fault}
+    try:
+        digest, size = checksum(top / path), (top / path).stat().st_size
+    except OSError as error:
+        return {**known, "bytes": 0, "checksum": "", "status": "failed", "reason": f"not read: {error.strerror}"}
+    return {**known, "bytes": size, "checksum": f"sha256:{digest}", "status": "ok", "reason": ""}
+
+
 def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
-    """Yield the images in the order of their names; files that are no images say why."""
+    """Yield the images in the order of their names; files that are no images say why.
+
+    With a table of positions its objects come, in the order of the table, after the mosaics that cannot be used.
+    """
+    if source.catalog:
+        yield from cut_out(source, manifest, positions(source))
+        return
     top, labels = Path(source.path).expanduser(), _labels(source)
-    names = Counter(_object_id(path) for path in manifest["path"])
+    names = Counter(without_ending(path) for path in manifest["path"])
     for file in manifest.to_dict("records"):
         path = file["path"]
         own = next((labels[key] for key in _keys(path) if key in labels), {})
         extra = {name: value for name, value in own.items() if name != "label"}
-        name = _object_id(path) if names[_object_id(path)] == 1 else path
+        name = without_ending(path) if names[without_ending(path)] == 1 else path
         known = Candidate(name, None, label=own.get("label", ""), extra=extra)
         if file["status"] != "ok":
             yield replace(known, reason=f"{file['status']}: {file['reason']}")
@@ -94,6 +169,20 @@ def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator
             yield replace(known, reason="missing: the file has gone since the folder was listed")
         else:
             yield _placed(_read(source, top / path, known))
+
+
+def cut_out(source: Source, manifest: pd.DataFrame, objects: Sequence[Candidate]) -> Iterator[Candidate]:
+    """Yield the mosaics that cannot be used, with the reason, then the objects with their pixels."""
+    from astro_vae.surveys._mosaic import cutouts
+
+    top = Path(source.path).expanduser()
+    for file in manifest.to_dict("records"):
+        if file["status"] != "ok":
+            yield Candidate(file["path"], None, reason=f"{file['status']}: {file['reason']}")
+    usable = manifest[manifest["status"] == "ok"]
+    paths = [top / path for path in usable["path"] if not path.lower().endswith(PICTURES)]
+    for made in cutouts(paths, objects, _treatment(source), side=source.cutout, top=top):
+        yield _overridden(source, replace(made, unit=made.unit or source.unit or ""))
 
 
 def _placed(known: Candidate) -> Candidate:
@@ -106,55 +195,43 @@ def _placed(known: Candidate) -> Candidate:
     return replace(known, ra=float(ra), dec=float(dec), extra=rest)  # type: ignore[arg-type]
 
 
-def _object_id(path: str) -> str:
-    """Return the path below the folder without its ending."""
-    ending = max((e for e in FITS + PICTURES if path.lower().endswith(e)), key=len, default="")
-    return path.removesuffix(path[len(path) - len(ending):]) if ending else path
-
-
 def _keys(path: str) -> tuple[str, ...]:
     """Return the names under which a table may speak of a file, the most exact one first."""
     name = path.rpartition("/")[2]
-    return path, _object_id(path), name, _object_id(name)
+    return path, without_ending(path), name, without_ending(name)
 
 
 def _labels(source: Source) -> dict[str, dict[str, Any]]:
-    """Read the table of labels: the other columns by the name of the file; numbers where a column has only numbers."""
-    import pandas as pd
+    from astro_vae.surveys._labels import read_labels
 
-    if not source.labels:
-        return {}
-    path = Path(source.labels).expanduser()
-    try:
-        table = pd.read_csv(path, dtype={"label": str, **dict.fromkeys(NAME_COLUMNS, str)}, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; set source.labels to your table of labels, or leave it out") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a CSV table: {error}") from None
-    key = next((name for name in NAME_COLUMNS if name in table), None)
-    if key is None or "label" not in table:
-        found = ", ".join(map(str, table.columns))
-        raise UserError(f"{path}: needs a column 'label' and a column 'file' or 'object_id'; found: {found}")
-    table = table.dropna(subset=[key])
-    if table[key].duplicated().any():
-        raise UserError(f"{path}: '{table[key][table[key].duplicated()].iloc[0]}' has two rows; keep one of them")
-    table["label"] = table["label"].fillna("").str.strip()
-    table.columns = [str(name).strip().replace("/", "_") for name in table.columns]  # "/" would nest a column
-    return {str(row[key]): _without(row, NAME_COLUMNS) for row in table.to_dict("records")}
+    return read_labels(Path(source.labels).expanduser()) if source.labels else {}
 
 
-def _without(row: Mapping[Any, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {str(name): value for name, value in row.items() if name not in names}
+def positions(source: Source) -> list[Candidate]:
+    """Read the table of positions, with the labels of `source.labels` where it names an object."""
+    from astro_vae.surveys._positions import read_positions
+
+    labels = _labels(source)
+    objects = read_positions(Path(source.catalog).expanduser(), setting="source.catalog")
+    return [replace(one, label=labels.get(one.object_id, {}).get("label", one.label)) for one in objects]
+
+
+def _treatment(source: Source) -> Treatment:
+    from astro_vae.surveys.fits import Treatment
+
+    return Treatment(source.hdu, source.beam, source.common_beam, source.grid_arcsec)
 
 
 def _read(source: Source, path: Path, known: Candidate) -> Candidate:
-    from astro_vae.surveys.fits import UnreadableImageError
+    from astro_vae.surveys._fits_file import UnreadableImageError
 
     read = _read_picture if path.name.lower().endswith(PICTURES) else _read_fits
     try:
         read_one = read(source, path, known)
     except UnreadableImageError as error:
         return replace(known, reason=str(error))
+    except OSError as error:
+        return replace(known, reason=f"not read: {error.strerror}")
     return _overridden(source, read_one)
 
 
@@ -162,7 +239,7 @@ def _overridden(source: Source, known: Candidate) -> Candidate:
     """Put what the settings say in place of what the file says, or does not say."""
     if source.pixel_arcsec is not None:
         known = replace(known, pixel_arcsec=source.pixel_arcsec)
-    if source.beam is not None:
+    if source.beam is not None and source.common_beam is None:
         known = replace(known, beam=source.beam)
     return known
 
@@ -170,7 +247,7 @@ def _overridden(source: Source, known: Candidate) -> Candidate:
 def _read_fits(source: Source, path: Path, known: Candidate) -> Candidate:
     from astro_vae.surveys.fits import read_fits_image
 
-    image = read_fits_image(path)
+    image = read_fits_image(path, _treatment(source))
     return replace(
         known, values=image.values, ra=image.ra, dec=image.dec, unit=image.unit or source.unit or "",
         pixel_arcsec=image.pixel_arcsec, beam=image.beam, north_deg=image.north_deg,
@@ -178,16 +255,9 @@ def _read_fits(source: Source, path: Path, known: Candidate) -> Candidate:
 
 
 def _read_picture(source: Source, path: Path, known: Candidate) -> Candidate:
-    """Read a picture as 8-bit grey values; its lowest line becomes row 0."""
-    import numpy as np
-    from PIL import Image
+    from astro_vae.surveys._fits_file import UnreadableImageError
+    from astro_vae.surveys._pictures import read_picture
 
-    from astro_vae.surveys.fits import UnreadableImageError
-
-    try:
-        with Image.open(path) as image:
-            grey = np.asarray(image.convert("L"))[::-1].copy()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        size = path.stat().st_size
-        raise UnreadableImageError("empty file: 0 bytes" if not size else f"no picture, or damaged: {error}") from None
-    return replace(known, values=grey, unit="", scaled=True, beam=NO_BEAM, north_deg=math.nan)
+    if source.grid_arcsec or source.common_beam:
+        raise UnreadableImageError("a picture has no pixel scale: it cannot be brought to one grid or beam")
+    return replace(known, values=read_picture(path), unit="", scaled=True, beam=NO_BEAM, north_deg=math.nan)

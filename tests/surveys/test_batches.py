@@ -103,6 +103,25 @@ def test_names_in_the_archive_write_nothing(tmp_path: Path) -> None:
     assert not Path("/tmp/evil_of_this_test").exists()
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_in_the_archive_are_not_followed(tmp_path: Path, kind: bytes) -> None:
+    path = tmp_path / "b.tar"
+    secret = tmp_path / "secret"
+    secret.write_bytes(pickled(batch(1)))
+    with tarfile.open(path, "w") as made:
+        member = tarfile.TarInfo("F/test_batch")
+        member.type, member.linkname = kind, str(secret)
+        made.addfile(member)
+    with pytest.raises(UserError, match="not the archive of batches, or damaged"):
+        list(read_batches(path))
+
+
+def test_an_array_that_claims_10_12_numbers_is_refused(tmp_path: Path) -> None:
+    claim = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(L1000000000000000L\ntS'd'\ntR."
+    with pytest.raises(UserError, match="it is no batch of images"):
+        list(read_batches(archive(tmp_path / "b.tar.gz", {"F/test_batch": claim})))
+
+
 def test_damage_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = archive(tmp_path / "b.tar.gz", {"F/test_batch": pickled(batch(3))})
     (tmp_path / "cut.tar.gz").write_bytes(good.read_bytes()[:-60])

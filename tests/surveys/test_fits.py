@@ -11,7 +11,13 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from astro_vae.surveys.fits import UnreadableImageError, first_beam, read_fits_image
+from astro_vae.surveys.fits import (
+    Treatment,
+    UnreadableImageError,
+    first_beam,
+    image_names,
+    read_fits_image,
+)
 
 RA, DEC, SCALE = 150.25, 32.5, 1.8 / 3600
 HEIGHT, WIDTH = 11, 9
@@ -127,3 +133,44 @@ def test_first_beam_depends_on_declination(tmp_path: Path) -> None:
     image = read_fits_image(write(tmp_path / "a.fits", np.ones((4, 4)), header(SURVEY="FIRST", CRVAL2=-5.0)))
     assert image.beam == (6.8, 5.4, 0.0)
     assert math.isnan(first_beam(math.nan)[0])
+
+
+def test_the_image_is_chosen_by_number_or_name(tmp_path: Path) -> None:
+    units = [fits.PrimaryHDU(), fits.ImageHDU(np.ones((4, 4)), header(), name="SCI"),
+             fits.ImageHDU(np.full((4, 4), 2.0), header(), name="ERR"), fits.ImageHDU(np.ones((3, 4, 4)), name="CUBE")]
+    path = tmp_path / "a.fits"
+    fits.HDUList(units).writeto(path)
+    assert read_fits_image(path).values[0, 0] == 1
+    for chosen in (2, "ERR", "err"):
+        assert read_fits_image(path, Treatment(hdu=chosen)).values[0, 0] == 2
+    for chosen, said in ((9, "no HDU 9; the file has 0 PRIMARY"), ("CUBE", r"no two-dim.*3 CUBE \(3x4x4\)")):
+        with pytest.raises(UnreadableImageError, match=said):
+            read_fits_image(path, Treatment(hdu=chosen))
+    assert image_names(path) == ("1 SCI", "2 ERR")
+
+
+def test_oblong_pixels_are_taken_on_a_grid(tmp_path: Path) -> None:
+    path = write(tmp_path / "oblong.fits", np.ones((HEIGHT, WIDTH)), header([[-1, 0], [0, 1.5]]))
+    image = read_fits_image(path, Treatment(grid_arcsec=1.8))
+    assert image.values.shape == (round(HEIGHT * 1.5), WIDTH)
+    assert image.pixel_arcsec == pytest.approx(1.8)
+
+
+def test_the_common_beam_replaces_the_own_one(tmp_path: Path) -> None:
+    values = np.zeros((HEIGHT, WIDTH), np.float32)
+    values[5, 4] = 1
+    cards = header(BMAJ=5.4 / 3600, BMIN=5.4 / 3600, BPA=0.0)
+    path = write(tmp_path / "a.fits", values, cards)
+    image = read_fits_image(path, Treatment(common_beam=(6.0, 6.0, 0.0)))
+    assert image.beam == (6.0, 6.0, 0.0)
+    assert image.values.sum() == pytest.approx((6 / 5.4) ** 2, rel=0.01)
+    with pytest.raises(UnreadableImageError, match=r"not convolved to source\.common_beam: the beam, 5\.4 x 5\.4"):
+        read_fits_image(path, Treatment(common_beam=(5.0, 5.0, 0.0)))
+    with pytest.raises(UnreadableImageError, match="header without WCS"):
+        read_fits_image(write(tmp_path / "b.fits", values), Treatment(grid_arcsec=2.0))
+
+
+def test_values_per_pixel_grow_with_the_pixel(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.fits", np.ones((HEIGHT, WIDTH)), header(BUNIT="Jy/pixel"))
+    image = read_fits_image(path, Treatment(grid_arcsec=3.6))
+    assert np.nanmedian(image.values) == pytest.approx(4, rel=0.01)

@@ -118,3 +118,40 @@ def test_a_file_that_went_away_says_so(images: Path) -> None:
     (images / "a.fits").unlink()
     found = {c.object_id: c for c in survey.candidates(source, images.parent, manifest)}
     assert found["a"].reason.startswith("missing: the file has gone")
+
+
+def test_pictures_of_16_bits_are_not_cut_off(images: Path) -> None:
+    Image.fromarray((RAMP * 400.0).astype(np.uint16)).save(images / "deep.png")
+    _, found = read(images)
+    assert found["deep"].values is not None
+    np.testing.assert_array_equal(found["deep"].values, (255 * (RAMP[::-1] * 400.0) / 25_200).astype(np.uint8))
+
+
+def test_endings_choose_the_files(images: Path) -> None:
+    manifest, found = read(images, endings=(".png", ".jpg"))
+    assert set(manifest["path"]) == {"c.PNG", "d.jpg", "broken.png", "empty.png"}
+    assert found["c"].scaled
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"grid_arcsec": 2.0, "pixel_arcsec": 1.8}, "leave out pixel_arcsec"),
+        ({"common_beam": (5.0, 6.0, 0.0)}, "axes above 0"),
+        ({"endings": (".tif",)}, "'.tif' is not known"),
+    ],
+)
+def test_settings_that_contradict(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        survey.Source(survey="folder", path="x", **settings)
+
+
+def test_a_picture_cannot_be_brought_to_a_grid(images: Path) -> None:
+    _, found = read(images, grid_arcsec=2.0)
+    assert found["c"].reason == "a picture has no pixel scale: it cannot be brought to one grid or beam"
+
+
+def test_tables_whose_edit_begins_the_survey_again() -> None:
+    source = survey.Source(survey="folder", path="x", labels="a.csv", catalog="b.fits")
+    assert survey.tables(source) == [Path("a.csv"), Path("b.fits")]
+    assert survey.tables(survey.Source(survey="folder", path="x")) == []

@@ -1,0 +1,50 @@
+"""Read a person's own table of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astro_vae.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAME_COLUMNS = ("file", "object_id")
+
+
+def read_labels(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the other columns of a table of labels by the name of the file; numbers where a column has only numbers.
+
+    Raises
+    ------
+    UserError
+        If it is no CSV table, lacks a column that it needs, or has two rows for one name.
+    """
+    table = _read_csv(path)
+    key = next((name for name in NAME_COLUMNS if name in table), None)
+    if key is None or "label" not in table:
+        found = ", ".join(map(str, table.columns))
+        raise UserError(f"{path}: needs a column 'label' and a column 'file' or 'object_id'; found: {found}")
+    table = table.dropna(subset=[key])
+    if table[key].duplicated().any():
+        raise UserError(f"{path}: '{table[key][table[key].duplicated()].iloc[0]}' has two rows; keep one of them")
+    table["label"] = table["label"].fillna("").str.strip()
+    table.columns = [str(name).strip().replace("/", "_") for name in table.columns]  # "/" would nest a column
+    return {str(row[key]): _without(row, NAME_COLUMNS) for row in table.to_dict("records")}
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, dtype={"label": str, **dict.fromkeys(NAME_COLUMNS, str)}, encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"{path}: no such file; set source.labels to your table of labels, or leave it out") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a CSV table: {error}") from None
+
+
+def _without(row: Mapping[Any, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items() if name not in names}
