@@ -51,6 +51,13 @@ def folder(wildcards):
     return f"data/{RUN.surveys[wildcards.survey].source.survey}"
 
 
+def tables(wildcards):
+    """List the person's own tables that a survey reads: an edit of one is another survey."""
+    source = RUN.surveys[wildcards.survey].source
+    own = getattr(surveys.survey(source.survey), "tables", lambda _: [])(source)
+    return [str(path) for path in own if path.is_file()]
+
+
 def folder_of_output(_, output):
     """Give the folder that a step reads and writes in."""
     return str(Path(output[0]).parent)

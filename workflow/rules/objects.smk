@@ -2,6 +2,8 @@
 
 
 rule download:
+    input:
+        tables,
     output:
         manifest=f"{SURVEY}/manifest.csv",
     log:
