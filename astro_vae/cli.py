@@ -14,6 +14,7 @@ import typer
 from astro_vae import __version__
 from astro_vae.cli_steps import steps
 from astro_vae.errors import UserError
+from astro_vae.init import init
 
 app = typer.Typer(
     name="astro-vae",
@@ -70,6 +71,9 @@ def run(
     from astro_vae.runner import run_workflow
 
     raise typer.Exit(run_workflow(config, cores=cores, dry_run=dry_run))
+
+
+app.command()(init)
 
 
 @app.command()

@@ -33,6 +33,7 @@ FLOORS = {
     "estimate": 6,
     "cli": 7,
     "cli_steps": 7,
+    "init": 7,
     "runner": 7,
     "settings_docs": 7,
 }
@@ -44,7 +45,7 @@ ORDERS = (
     ("vae", "linear"),
     ("steps", "classifier"),
     ("products", "compare", "evaluate"),
-    ("settings_docs", "runner", "cli_steps", "cli"),
+    ("settings_docs", "runner", "cli_steps", "init", "cli"),
 )
 
 
