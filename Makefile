@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 CONFIG ?= config/config.yaml
 
-.PHONY: run quick test fast-test lint docs install bench acceptance clean
+.PHONY: run quick test fast-test lint docs install bench acceptance study-frdeep clean
 
 run: install
 	$(BIN)/astro-vae run --config $(CONFIG) --cores $(CORES)
@@ -34,6 +34,9 @@ bench: install
 
 acceptance: install
 	$(BIN)/python -m acceptance
+
+study-frdeep: install
+	$(BIN)/astro-vae run --config config/frdeep_study.yaml --cores $(CORES)
 
 install: $(VENV)/.installed
 
