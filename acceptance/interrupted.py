@@ -31,7 +31,8 @@ def configuration(root: Path, place: Path) -> Path:
 
 def command(config: Path) -> list[str]:
     """Return the command that a user gives, again and again."""
-    return [sys.executable, "-m", "astro_vae", "run", "--config", str(config), "--cores", "2"]
+    return [sys.executable, "-m", "astro_vae", "run", "--config", str(config),
+            "--cores", str(len(os.sched_getaffinity(0)))]
 
 
 def killed_run(clone: Path, config: Path) -> str:
