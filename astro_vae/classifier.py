@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from astro_vae.errors import UserError
 from astro_vae.files import read_json, step_lock, write_json
 from astro_vae.model import WEIGHTS, save_weights
-from astro_vae.settings import AugmentSettings, ClassifierSettings, ExecutionSettings, ViewSettings
+from astro_vae.settings import AnyAugmentSettings, AnyViewSettings, ClassifierSettings, ExecutionSettings
 from astro_vae.steps._device import matmul_precision, open_fabric, ran_on
 from astro_vae.steps._training_data import Part, Stream, TrainingData, open_training_data, read_part
 
@@ -88,7 +88,7 @@ class Classifier:
 
 
 def classifier(
-    settings: ClassifierSettings, view: ViewSettings, augment: AugmentSettings, *, objects: Path, split: Path,
+    settings: ClassifierSettings, view: AnyViewSettings, augment: AnyAugmentSettings, *, objects: Path, split: Path,
     augmented: Path, out: Path, execution: ExecutionSettings,
 ) -> None:
     """Train the judge on the labelled examples and write `out`: weights.safetensors and classifier.json.
@@ -98,7 +98,7 @@ def classifier(
     Parameters
     ----------
     settings : ClassifierSettings
-    view, augment : ViewSettings, AugmentSettings
+    view, augment : AnyViewSettings, AnyAugmentSettings
         What the examples were made with.
     objects, split, augmented : Path
         The files of the steps prepare, split and augment.

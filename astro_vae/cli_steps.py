@@ -41,6 +41,12 @@ class Seen:
 
         return validate(model, self.data.get(name, {}), origin=f"--settings, {name}")
 
+    def sections(self, *names: str) -> list[Any]:
+        """Validate sections that depend on the kind of data, each as the kind that it says."""
+        from astro_vae.settings import section_class
+
+        return [self.section(name, section_class(name, self.data.get(name, {}))) for name in names]
+
     def source(self) -> Any:
         """Validate `source` with the class of its survey."""
         from astro_vae.section import validate
@@ -90,11 +96,10 @@ def prepare(
     settings: SettingsText, folder: Existing, manifest: Existing, out: Out
 ) -> None:
     """Turn the survey's files into objects.h5: values, measurements, or the reason why not."""
-    from astro_vae.settings import PrepareSettings
     from astro_vae.steps.prepare import prepare as step
 
     seen = Seen(settings)
-    step(seen.source(), seen.section("prepare", PrepareSettings), folder=folder, manifest=manifest, out=out)
+    step(seen.source(), *seen.sections("prepare"), folder=folder, manifest=manifest, out=out)
 
 
 @steps.command()
@@ -109,35 +114,29 @@ def split(settings: SettingsText, objects: Existing, out: Out) -> None:
 @steps.command()
 def augment(settings: SettingsText, objects: Existing, split: Existing, out: Out) -> None:
     """Make the training part into hundreds of thousands of examples."""
-    from astro_vae.settings import AugmentSettings, ViewSettings
     from astro_vae.steps.augment import augment as step
 
-    seen = Seen(settings)
-    step(seen.section("view", ViewSettings), seen.section("augment", AugmentSettings),
-         objects=objects, split=split, out=out)
+    step(*Seen(settings).sections("view", "augment"), objects=objects, split=split, out=out)
 
 
 @steps.command()
 def classifier(settings: SettingsText, objects: Existing, split: Existing, augmented: Existing, out: Out) -> None:
     """Train the independent judge of generated samples on real images."""
     from astro_vae.classifier import classifier as step
-    from astro_vae.settings import AugmentSettings, ClassifierSettings, ViewSettings
+    from astro_vae.settings import ClassifierSettings
 
     seen = Seen(settings)
-    step(seen.section("classifier", ClassifierSettings), seen.section("view", ViewSettings),
-         seen.section("augment", AugmentSettings), objects=objects, split=split, augmented=augmented, out=out,
-         execution=execution())
+    step(seen.section("classifier", ClassifierSettings), *seen.sections("view", "augment"), objects=objects,
+         split=split, augmented=augmented, out=out, execution=execution())
 
 
 @steps.command()
 def train(settings: SettingsText, objects: Existing, split: Existing, augmented: Existing, out: Out) -> None:
     """Train one model; after an interruption the same command goes on from the last checkpoint."""
-    from astro_vae.settings import AugmentSettings, ViewSettings
     from astro_vae.steps.train import train as step
 
     seen = Seen(settings)
-    step(seen.model(), seen.section("view", ViewSettings), seen.section("augment", AugmentSettings),
-         objects=objects, split=split, augmented=augmented, out=out, execution=execution())
+    step(seen.model(), *seen.sections("view", "augment"), objects=objects, split=split, augmented=augmented, out=out, execution=execution())
 
 
 @steps.command("fit-prior")

@@ -3,3 +3,7 @@
 
 class UserError(Exception):
     """Name the file or object, what was found, and the remedy."""
+
+
+class RefusedError(Exception):
+    """Say why one object cannot be used; its row in the table keeps the reason, and the step goes on."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from astro_vae.errors import UserError
 
-KINDS = {"image": "astro_vae.images"}
+KINDS = {"image": "astro_vae.images", "spectrum": "astro_vae.spectra"}
 """The package of each kind; every package has the same modules, with the same functions."""
 
 
@@ -54,6 +54,11 @@ class Kind:
         return self._module("augment")
 
     @property
+    def examples(self) -> ModuleType:
+        """From objects and transforms to what a network sees."""
+        return self._module("examples")
+
+    @property
     def draw(self) -> ModuleType:
         """Pictures of objects."""
         return self._module("draw")
@@ -71,4 +76,4 @@ def kind(name: str) -> Kind:
 
 def to_network(images: np.ndarray) -> np.ndarray:
     """Turn views of bytes (B, *shape) into the float32 values in [0, 1] that a network sees."""
-    return np.asarray(images, dtype=np.float32) / np.float32(255)
+    return kind("image").view.to_network(images)[0]

@@ -30,7 +30,7 @@ from astro_vae.files import atomic, checksum, read_json, write_json
 from astro_vae.linear import Ppca, WeightedLinear
 from astro_vae.objects import Objects
 from astro_vae.section import validate
-from astro_vae.settings import LINEAR_TYPES, ModelSettings, PcaSettings, VaeSettings, ViewSettings
+from astro_vae.settings import LINEAR_TYPES, AnyViewSettings, ModelSettings, PcaSettings, VaeSettings, section_class
 from astro_vae.vae import objectives, priors
 from astro_vae.vae.vae import Vae, build_vae
 
@@ -177,9 +177,10 @@ class TrainedModel:
         return self.module.n_latents
 
     @property
-    def view(self) -> ViewSettings:
+    def view(self) -> AnyViewSettings:
         """How physical values become what the model sees."""
-        return validate(ViewSettings, self.contract["view"], origin=str(self.folder / CONTRACT))
+        view = self.contract["view"]
+        return validate(section_class("view", view), view, origin=str(self.folder / CONTRACT))
 
     @property
     def device(self) -> torch.device:

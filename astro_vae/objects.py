@@ -42,7 +42,11 @@ class Objects:
         `kind` ("image" or "spectrum"), `survey`, `unit` of the values, `scaled` (True where the survey
         gives 8-bit images without a flux scale), and what else the step wrote (JSON values).
     shape : tuple of int
-        Shape of one object's values.
+        Shape of one object as `stored` gives it.
+    weighted : bool
+        The file has an inverse variance for each value.
+    dtype : str
+        Of the values.
     """
 
     path: Path
@@ -50,6 +54,8 @@ class Objects:
     columns: dict[str, Column]
     attributes: dict[str, Any]
     shape: tuple[int, ...]
+    weighted: bool = False
+    dtype: str = "float32"
 
     @property
     def usable(self) -> pd.DataFrame:
@@ -61,12 +67,21 @@ class Objects:
         with h5py.File(self.path, "r") as file:
             return file[layer][start:stop]
 
+    def stored(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Read a contiguous block as the rooms of its kind take it: (stop - start, *shape).
+
+        That is the values, and where the file has them, beside each its inverse variance: (n, 2, *shape).
+        """
+        if not self.weighted:
+            return self.read("values", start, stop)
+        return np.stack([self.read("values", start, stop), self.read("ivar", start, stop)], axis=1)
+
     def blocks(self, size: int = 1024) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
         """Yield the usable rows and their values in blocks of at most `size` objects."""
         table = self.usable
         for start in range(0, len(table), size):
             stop = min(start + size, len(table))
-            yield table.iloc[start:stop], self.read("values", start, stop)
+            yield table.iloc[start:stop], self.stored(start, stop)
 
 
 def open_objects(path: Path) -> Objects:
@@ -84,8 +99,9 @@ def open_objects(path: Path) -> Objects:
             columns = {name: Column(**json.loads(d.attrs["column"])) for name, d in file["table"].items()}
             order = json.loads(file["table"].attrs["order"])
             table = pd.DataFrame({name: _from_disk(file["table"][name]) for name in order})
-            return Objects(path, table, {n: columns[n] for n in order},
-                           json.loads(file.attrs["attributes"]), file["values"].shape[1:])
+            weighted, shape = "ivar" in file, file["values"].shape[1:]
+            return Objects(path, table, {n: columns[n] for n in order}, json.loads(file.attrs["attributes"]),
+                           (2, *shape) if weighted else shape, weighted, str(file["values"].dtype))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the step that makes it") from None
     except (OSError, KeyError) as error:

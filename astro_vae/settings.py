@@ -5,7 +5,8 @@ and the page of settings in the documentation are generated from them. A key tha
 is refused, and the nearest one that is defined is named.
 
 What a survey's own files need (`source:`) is defined by the survey's module, as a subclass of
-`SourceSettings`; it is handed in from above, so that adding a survey changes nothing here.
+`SourceSettings`; it is handed in from above, so that adding a survey changes nothing here. The survey's kind
+of data says which sections stand under `prepare`, `view` and `augment`: those below, or those of spectra.
 """
 
 from __future__ import annotations
@@ -13,12 +14,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, SerializeAsAny, Tag, ValidationInfo, model_validator
 
 from astro_vae.errors import UserError
 from astro_vae.section import Section, setting, unknown, validate
+from astro_vae.settings_spectra import (
+    SpectrumAugmentSettings,
+    SpectrumPrepareSettings,
+    SpectrumViewSettings,
+    check_grids,
+)
 
 # A leading hyphen would be read as an option where the name is a word of a command.
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
@@ -27,6 +34,8 @@ RESERVED_MODEL_NAMES = ("benchmarks", "classifier", "logs")  # these folders lie
 
 class SourceSettings(Section):
     """What every survey's `source:` has; a survey's module adds its own settings in a subclass."""
+
+    kind: ClassVar[str] = "image"  # of the survey's data
 
     survey: str = setting(..., "Name of the survey's module (see the list of surveys).")
     min_fraction: float = setting(
@@ -306,32 +315,84 @@ def _as_source(value: Any, info: ValidationInfo) -> SourceSettings:
     return known[value["survey"]].model_validate(value)
 
 
+SECTIONS: dict[str, dict[str, type[Section]]] = {
+    "image": {"prepare": PrepareSettings, "view": ViewSettings, "augment": AugmentSettings},
+    "spectrum": {
+        "prepare": SpectrumPrepareSettings, "view": SpectrumViewSettings, "augment": SpectrumAugmentSettings,
+    },
+}
+"""The sections that look into an object, by kind of data."""
+
+AnyPrepareSettings = PrepareSettings | SpectrumPrepareSettings
+AnyViewSettings = ViewSettings | SpectrumViewSettings
+AnyAugmentSettings = AugmentSettings | SpectrumAugmentSettings
+
+
+def section_class(name: str, data: Mapping[str, Any]) -> type[Section]:
+    """Return the class of a section `prepare`, `view` or `augment` that was written out: it says its kind."""
+    kind = data.get("kind", "image")
+    return SECTIONS[kind if kind in SECTIONS else "image"][name]
+
+
+def _of_kind(value: Any, info: ValidationInfo) -> Any:
+    """Validate a section with the class that belongs to the survey's kind of data."""
+    kind = info.data["source"].kind if "source" in info.data else "image"
+    section = SECTIONS[kind][str(info.field_name)]
+    if "source" not in info.data:  # what is wrong with `source` is said already
+        return section()
+    return value if isinstance(value, section) else section.model_validate({} if value is None else value)
+
+
+def _same_grid(data: Any) -> Any:
+    """Let the network see the bins that are prepared, where `view` does not say which."""
+    prepare, view = (data.get(name) or {} for name in ("prepare", "view")) if isinstance(data, Mapping) else ({}, {})
+    if isinstance(prepare, Mapping) and isinstance(view, Mapping) and "grid" in prepare and "grid" not in view:
+        return {**data, "view": {**view, "grid": prepare["grid"]}}
+    return data
+
+
 class SurveySettings(Section):
     """One survey: from its files to the products of each of its models."""
 
     source: Annotated[SerializeAsAny[SourceSettings], BeforeValidator(_as_source)] = setting(
         ..., "Where the objects come from; the other keys depend on the survey."
     )
-    prepare: PrepareSettings = setting(PrepareSettings(), "From files to objects.")
+    prepare: Annotated[SerializeAsAny[AnyPrepareSettings], BeforeValidator(_of_kind)] = setting(
+        None, "From files to objects."
+    )
     split: SplitSettings = setting(SplitSettings(), "Training, validation and test.")
-    view: ViewSettings = setting(ViewSettings(), "What a network sees of an object.")
-    augment: AugmentSettings = setting(AugmentSettings(), "From hundreds of objects to hundreds of thousands.")
+    view: Annotated[SerializeAsAny[AnyViewSettings], BeforeValidator(_of_kind)] = setting(
+        None, "What a network sees of an object."
+    )
+    augment: Annotated[SerializeAsAny[AnyAugmentSettings], BeforeValidator(_of_kind)] = setting(
+        None, "From hundreds of objects to hundreds of thousands."
+    )
     classifier: ClassifierSettings = setting(ClassifierSettings(), "The judge of generated samples.")
     models: dict[str, ModelSettings] = setting(..., "Models by name, trained on the same examples.", min_length=1)
     products: ProductSettings = setting(ProductSettings(), "Catalogs, samples, rankings.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_grid(cls, data: Any) -> Any:
+        return _same_grid(data)
+
     @model_validator(mode="after")
     def _check_sizes(self) -> SurveySettings:
-        view, split = self.view, self.split
-        if view.method == "crop" and view.size > view.frame:
-            raise ValueError(f"view.size ({view.size}) cannot be cropped from view.frame ({view.frame}); enlarge frame")
-        stored = self.prepare.size
-        for name, size in (("view.frame", view.frame), ("prepare.field", self.prepare.field)):
-            if size > stored:
-                raise ValueError(f"{name} ({size}) is larger than the stored cutout, prepare.size ({stored})")
-        if split.validation_fraction + split.test_fraction >= 1:
+        if isinstance(self.prepare, PrepareSettings) and isinstance(self.view, ViewSettings):
+            _check_image(self.prepare, self.view)
+        if isinstance(self.prepare, SpectrumPrepareSettings) and isinstance(self.view, SpectrumViewSettings):
+            check_grids(self.prepare, self.view)
+        if self.split.validation_fraction + self.split.test_fraction >= 1:
             raise ValueError("split.validation_fraction and split.test_fraction leave nothing to train on")
         return self
+
+
+def _check_image(prepare: PrepareSettings, view: ViewSettings) -> None:
+    if view.method == "crop" and view.size > view.frame:
+        raise ValueError(f"view.size ({view.size}) cannot be cropped from view.frame ({view.frame}); enlarge frame")
+    for name, size in (("view.frame", view.frame), ("prepare.field", prepare.field)):
+        if size > prepare.size:
+            raise ValueError(f"{name} ({size}) is larger than the stored cutout, prepare.size ({prepare.size})")
 
 
 class Settings(Section):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from astro_vae import settings
+from astro_vae import settings, settings_spectra
 from astro_vae.errors import UserError
 from astro_vae.files import write_text
 from astro_vae.section import Section
@@ -26,10 +26,14 @@ PLACES: dict[str, type[Section]] = {
     "(top)": settings.Settings,
     "execution": settings.ExecutionSettings,
     "surveys.<name>": settings.SurveySettings,
-    "surveys.<name>.prepare": settings.PrepareSettings,
+    "surveys.<name>.prepare (images)": settings.PrepareSettings,
+    "surveys.<name>.prepare (spectra)": settings_spectra.SpectrumPrepareSettings,
+    "surveys.<name>.prepare.grid (spectra)": settings_spectra.GridSettings,
     "surveys.<name>.split": settings.SplitSettings,
-    "surveys.<name>.view": settings.ViewSettings,
-    "surveys.<name>.augment": settings.AugmentSettings,
+    "surveys.<name>.view (images)": settings.ViewSettings,
+    "surveys.<name>.view (spectra)": settings_spectra.SpectrumViewSettings,
+    "surveys.<name>.augment (images)": settings.AugmentSettings,
+    "surveys.<name>.augment (spectra)": settings_spectra.SpectrumAugmentSettings,
     "surveys.<name>.classifier": settings.ClassifierSettings,
     "surveys.<name>.models.<name> (type: vae)": settings.VaeSettings,
     "surveys.<name>.models.<name>.network": settings.NetworkSettings,
@@ -128,7 +132,8 @@ def _table(section: type[Section]) -> str:
 
 def _default(value: Any, section: type[Section], name: str) -> str:
     field = section.model_fields[name]
-    if isinstance(field.default, Section):
+    of_kind = section is settings.SurveySettings and name in settings.SECTIONS["image"]
+    if isinstance(field.default, Section) or of_kind:
         return "its own defaults"
     if value is None and field.default_factory is not None:
         value = field.get_default(call_default_factory=True)

@@ -16,12 +16,13 @@ from astro_vae.errors import UserError
 @pytest.mark.parametrize(
     ("room", "functions"),
     [
-        ("cut", ("cut", "refusal")),
+        ("cut", ("take", "known", "stored_shape", "grid", "COLUMNS")),
         ("twins", ("twins",)),
-        ("view", ("view", "frame_size", "is_crop_only")),
-        ("measure", ("measure", "measure_scaled", "measure_noise", "COLUMNS")),
-        ("augment", ("draw_transforms", "apply", "turn", "COLUMNS")),
-        ("draw", ("grid", "thumbnail")),
+        ("view", ("view", "frame_size", "central", "to_network")),
+        ("measure", ("measure", "measure_noise", "COLUMNS")),
+        ("augment", ("draw_transforms", "apply", "PARENTS", "COLUMNS")),
+        ("examples", ("make",)),
+        ("draw", ("grid", "show", "thumbnail")),
     ],
 )
 def test_every_kind_has_the_same_furniture(name: str, room: str, functions: tuple[str, ...]) -> None:
@@ -30,7 +31,7 @@ def test_every_kind_has_the_same_furniture(name: str, room: str, functions: tupl
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(UserError, match="'cube' is no kind of data; known: image"):
+    with pytest.raises(UserError, match="'cube' is no kind of data; known: image, spectrum"):
         kinds.kind("cube")
 
 

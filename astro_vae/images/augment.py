@@ -19,6 +19,9 @@ from astro_vae.settings import AugmentSettings
 
 INTERPOLATIONS = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 
+PARENTS = ("parent",)
+"""Columns of the transforms that name rows of the objects."""
+
 COLUMNS = {
     "parent": Column("Row of the parent in the values of the objects", "", "meta.record"),
     "angle_deg": Column("Angle of the turn, counter-clockwise as displayed (from North through East)", "deg"),

@@ -2,14 +2,100 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any, Protocol
+
 import numpy as np
 
+from astro_vae.columns import Column
+from astro_vae.errors import RefusedError
+from astro_vae.images.measure import measure, measure_noise, measure_scaled
 from astro_vae.settings import PrepareSettings
+
+COLUMNS = {
+    "pixel_arcsec": Column("Side of a pixel", "arcsec", "instr.pixel"),
+    "bmaj_arcsec": Column("Major axis of the beam (FWHM)", "arcsec", "instr.beam;phys.angSize.smajAxis"),
+    "bmin_arcsec": Column("Minor axis of the beam (FWHM)", "arcsec", "instr.beam;phys.angSize.sminAxis"),
+    "bpa_deg": Column("Position angle of the beam, from North through East", "deg", "instr.beam;pos.posAng"),
+    "north_deg": Column("Angle of North from the direction of growing rows, towards East", "deg", "pos.posAng"),
+}
+"""Columns of what is known of an image before it is measured."""
+
+
+class Known(Protocol):
+    """What a survey says of an image."""
+
+    values: Any
+    ra: float
+    pixel_arcsec: float
+    beam: tuple[float, float, float]
+    north_deg: float
 
 
 def stored_shape(settings: PrepareSettings) -> tuple[int, ...]:
     """Return the shape of what is stored of each image."""
     return settings.size, settings.size
+
+
+def grid(settings: PrepareSettings) -> dict[str, Any]:
+    """Return the pixels of what is stored."""
+    return {"size": settings.size}
+
+
+def known(candidate: Known) -> dict[str, Any]:
+    """Return the values of `COLUMNS`."""
+    bmaj, bmin, bpa = candidate.beam
+    return {
+        "pixel_arcsec": candidate.pixel_arcsec, "bmaj_arcsec": bmaj, "bmin_arcsec": bmin, "bpa_deg": bpa,
+        "north_deg": candidate.north_deg,
+    }
+
+
+def take(
+    candidate: Known, settings: PrepareSettings, *, scaled: bool
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return what is stored of an image, and what is measured in it.
+
+    Parameters
+    ----------
+    candidate : Known
+    settings : PrepareSettings
+    scaled : bool
+        The image is an 8-bit one.
+
+    Returns
+    -------
+    layers : dict
+        `values`, (size, size): float32, or uint8 if `scaled`.
+    columns : dict
+        Of `measure.COLUMNS`.
+
+    Raises
+    ------
+    RefusedError
+        With the reason why the image cannot be used.
+    """
+    image = candidate.values
+    if not scaled and math.isnan(candidate.ra) and math.isnan(candidate.pixel_arcsec):
+        raise RefusedError("header without WCS: neither position nor pixel scale")
+    noise = math.nan if scaled or not np.isfinite(image).any() else float(measure_noise(image, settings.noise))
+    if reason := refusal(image, settings, noise=noise, scaled=scaled):
+        raise RefusedError(reason)
+    how: dict[str, Any] = {
+        "pixel_arcsec": candidate.pixel_arcsec, "north_deg": candidate.north_deg, "field": settings.field,
+    }
+    measured = measure_scaled(image, **how) if scaled else measure(image, noise=noise, beam=candidate.beam, **how)
+    warnings = (_without_wcs(candidate, scaled), measured["warning"])
+    measured["warning"] = "; ".join(text for text in warnings if text)
+    return {"values": cut(image, settings.size, scaled=scaled)}, measured
+
+
+def _without_wcs(candidate: Known, scaled: bool) -> str:
+    if scaled:
+        return ""
+    if math.isnan(candidate.pixel_arcsec):
+        return "no pixel scale: sizes and integrated fluxes are not known"
+    return "no position: header without WCS" if math.isnan(candidate.ra) else ""
 
 
 def cut(values: np.ndarray, size: int, *, scaled: bool) -> np.ndarray:

@@ -84,6 +84,11 @@ def view(values: np.ndarray, table: pd.DataFrame, settings: ViewSettings, *, sca
     return out
 
 
+def to_network(seen: np.ndarray) -> tuple[np.ndarray, None]:
+    """Return values as a network takes them: float32 (B, size, size) in [0, 1]; pixels have no weights."""
+    return np.asarray(seen, dtype=np.float32) / np.float32(255), None
+
+
 def central(values: np.ndarray, size: int) -> np.ndarray:
     """Return the central (..., size, size) of images (..., H, W), as a view of their memory."""
     top, left = ((side - size) // 2 for side in values.shape[-2:])

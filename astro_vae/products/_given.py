@@ -19,7 +19,7 @@ from astro_vae.model import TrainedModel
 from astro_vae.products._views import Views
 from astro_vae.products.mismatch import OWN_FILES, differences, differences_of_each
 from astro_vae.section import validate
-from astro_vae.settings import ExecutionSettings, PrepareSettings
+from astro_vae.settings import ExecutionSettings, section_class
 from astro_vae.steps.prepare import prepare
 from astro_vae.surveys import folder
 
@@ -83,7 +83,7 @@ def _prepared(model: TrainedModel, places: Sequence[Path], scratch: Path, known:
     origin = f"{model.folder}/model.json, prepare"
     if not model.contract.get("prepare"):
         raise UserError(f"{origin}: missing, so new images cannot be prepared alike; run the step 'train' again")
-    settings = validate(PrepareSettings, model.contract["prepare"], origin=origin)
+    settings = validate(section_class("prepare", model.contract["prepare"]), model.contract["prepare"], origin=origin)
     top, manifest = listed([Path(place) for place in places])
     manifest.to_csv(scratch / "manifest.csv", index=False)
     source = validate(

@@ -22,7 +22,7 @@ from astro_vae.report.ranking import rankings_section, shown_ids, strip
 from astro_vae.report.summary import best, summary
 from astro_vae.report.thumbnails import Sheets, sheets
 from astro_vae.section import validate
-from astro_vae.settings import ViewSettings
+from astro_vae.settings import section_class
 
 CONTENTS = {
     "summary": "Summary", "objects": "Objects", "comparison": "Comparison", "models": "Models",
@@ -54,7 +54,8 @@ def report(
     seen = _parsed(settings)
     named = list(models) if models is not None else [m for m in seen.get("models", {}) if (Path(folder) / m).is_dir()]
     results = gather(folder, named)
-    view = validate(ViewSettings, _view(seen, results), origin="--settings, view")
+    shown = _view(seen, results)
+    view = validate(section_class("view", shown), shown, origin="--settings, view")
     page = _page(results, seen, sheets(results.objects, shown_ids(results.models), view))
     write_text(out, render(page))
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from astro_vae import kinds
 from astro_vae.objects import Objects
-from astro_vae.settings import ViewSettings
+from astro_vae.settings import AnyViewSettings
 
 COLUMNS = 20
 ROWS = 20
@@ -49,7 +49,7 @@ class Sheets:
         return Markup("\n".join(f".s{i}{{background-image:url({a})}}" for i, a in enumerate(self.addresses)))
 
 
-def sheets(objects: Objects, object_ids: Iterable[str], view: ViewSettings) -> Sheets:
+def sheets(objects: Objects, object_ids: Iterable[str], view: AnyViewSettings) -> Sheets:
     """Draw the view of each named object that has values.
 
     Parameters
@@ -57,7 +57,7 @@ def sheets(objects: Objects, object_ids: Iterable[str], view: ViewSettings) -> S
     objects : Objects
     object_ids : iterable of str
         Objects to draw; they are placed in the order of the file.
-    view : ViewSettings
+    view : AnyViewSettings
         What the network saw is what the reader sees.
     """
     wanted, kind = set(object_ids), kinds.kind(objects.attributes.get("kind", "image"))

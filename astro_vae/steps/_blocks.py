@@ -38,13 +38,13 @@ class Blocks:
 
     def __init__(self, path: Path, memory: int | None = None) -> None:
         self._values = h5py.File(path, "r")["values"]
-        block = BLOCK_ROWS * int(np.prod(self._values.shape[1:]))
+        block = BLOCK_ROWS * int(np.prod(self._values.shape[1:])) * self._values.dtype.itemsize
         capacity = min(2 * WINDOW_BLOCKS, max(WINDOW_BLOCKS, (memory or 2**62) // block))
         self._store = np.empty((capacity, BLOCK_ROWS, *self._values.shape[1:]), self._values.dtype)
         self._slots: OrderedDict[int, int] = OrderedDict()
 
     def make(self, examples: np.ndarray) -> np.ndarray:
-        """Return these rows: uint8 (len(examples), *shape)."""
+        """Return these rows: (len(examples), *shape)."""
         blocks, places = np.divmod(np.asarray(examples, dtype=np.int64), BLOCK_ROWS)
         needed = np.unique(blocks)
         if len(needed) > len(self._store):

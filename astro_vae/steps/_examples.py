@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ import pandas as pd
 from astro_vae import kinds
 from astro_vae.errors import UserError
 from astro_vae.objects import Objects, open_objects
-from astro_vae.settings import AugmentSettings, ViewSettings
+from astro_vae.settings import AnyAugmentSettings, AnyViewSettings, section_class
 from astro_vae.steps._blocks import BLOCK_ROWS, WINDOW_BLOCKS, Blocks, free_memory
 
 PARTS = ("train", "validation", "test", "dropped")
@@ -26,46 +26,45 @@ PIECE_ROWS = 32  # frames between warp and view then stay in the cache of the pr
 
 
 class Maker:
-    """Make examples from their parents: one warp each, then the view.
+    """Make examples from their parents: one transform each, then the view.
 
     Parameters
     ----------
     objects : Objects
     transforms : DataFrame
-        One row per example: `parent`, a row of the values of `objects`, and the transform's columns.
-    view, augment : ViewSettings, AugmentSettings
+        One row per example: rows of the values of `objects` (`parent` first), and the transform's columns.
+    view, augment : AnyViewSettings, AnyAugmentSettings
     threads : int
         They change the time, never the result.
     """
 
     def __init__(
-        self, objects: Objects, transforms: pd.DataFrame, view: ViewSettings, augment: AugmentSettings, *,
+        self, objects: Objects, transforms: pd.DataFrame, view: AnyViewSettings, augment: AnyAugmentSettings, *,
         threads: int = 1,
     ) -> None:
-        kind = kinds.kind(objects.attributes["kind"])
-        self._view, self._augment = kind.view, kind.augment
+        room = kinds.kind(objects.attributes["kind"])
+        self._make = room.examples.make
         self.view, self.augment, self.threads = view, augment, threads
         self.scaled = bool(objects.attributes["scaled"])
         self.transforms = transforms
-        rows, self._parents = np.unique(transforms["parent"].to_numpy(), return_inverse=True)
+        parents = transforms[list(room.augment.PARENTS)].to_numpy()
+        rows, inverse = np.unique(parents, return_inverse=True)
         self._values = read_rows(objects, rows)
-        self._table = objects.usable.iloc[rows]
+        self._parents = inverse.reshape(parents.shape)  # (N, P), rows of the values in hand
+        self._table = objects.usable
 
     def make(self, examples: np.ndarray | Sequence[int]) -> np.ndarray:
-        """Make the examples of these rows of `transforms`: uint8 (len(examples), *shape of the view)."""
+        """Make the examples of these rows of `transforms`: (len(examples), *shape of the view)."""
         examples = np.asarray(examples, dtype=np.int64)
         transforms, parents = self.transforms.iloc[examples], self._parents[examples]
-        table = self._table.iloc[parents]
-        if self._view.is_crop_only(self.view, self.scaled):
-            return self._apply(parents, transforms, None, self.view.size, self.threads)
-        noise = None if self.scaled else table["noise"].to_numpy()
-        seen = _transformed(table, transforms)
+        table = self._table.iloc[transforms["parent"].to_numpy()]
 
         def part(start: int) -> np.ndarray:
             rows = slice(start, start + PIECE_ROWS)
-            size = self._view.frame_size(self.view)
-            values = self._apply(parents[rows], transforms.iloc[rows], None if noise is None else noise[rows], size)
-            return self._view.view(values, seen.iloc[rows], self.view, scaled=self.scaled)
+            return self._make(
+                self._values, parents[rows], table.iloc[rows], transforms.iloc[rows], self.view, self.augment,
+                scaled=self.scaled,
+            )
 
         starts = range(0, max(len(examples), 1), PIECE_ROWS)
         if self.threads == 1 or len(starts) == 1:
@@ -73,32 +72,13 @@ class Maker:
         with ThreadPoolExecutor(self.threads) as pool:
             return np.concatenate(list(pool.map(part, starts)))
 
-    def _apply(
-        self, parents: np.ndarray, transforms: pd.DataFrame, noise: np.ndarray | None, size: int, threads: int = 1
-    ) -> np.ndarray:
-        return self._augment.apply(
-            self._values, parents, transforms, self.augment, out_size=size, noise=noise, threads=threads
-        )
-
-
-def _transformed(table: pd.DataFrame, transforms: pd.DataFrame) -> pd.DataFrame:
-    """Return the parents' table as the transforms leave it, as far as a view looks at it.
-
-    The threshold follows the noise that is in the image: the added noise, and the background of a source
-    that is made brighter. That of a fainter one stays at the survey's noise, so that its faint parts sink.
-    """
-    background = np.maximum(transforms["flux_factor"].to_numpy(), 1)
-    noise = table["noise"].to_numpy() * np.hypot(background, transforms["noise_sigma"].to_numpy())
-    las = table["las_arcsec"].to_numpy() * transforms["size_scale"].to_numpy()
-    return table.assign(noise=noise, las_arcsec=las)
-
 
 class _Source(Protocol):
     def make(self, examples: np.ndarray) -> np.ndarray: ...
 
 
 class _Memory:
-    """All examples in memory, as bytes."""
+    """All examples in memory, as the view made them."""
 
     def __init__(self, images: np.ndarray) -> None:
         self._images = images
@@ -151,7 +131,7 @@ class Examples:
         _check_pair(made, parents)
         if not made.attributes["materialised"]:
             return cls(made, parents, _maker(made, parents, made.table, threads=threads))
-        size = len(made.table) * int(np.prod(made.shape))
+        size = len(made.table) * int(np.prod(made.shape)) * np.dtype(made.dtype).itemsize
         fits = size <= (free_memory() // 2 if memory is None else memory)
         return cls(made, parents, _Memory(made.read()) if fits else Blocks(augmented, memory))
 
@@ -174,7 +154,7 @@ class Examples:
         return rows[rows < len(self)]
 
     def batch(self, indices: np.ndarray) -> np.ndarray:
-        """Return these examples as uint8 (len(indices), *shape)."""
+        """Return these examples, as the view made them: (len(indices), *shape)."""
         return self._source.make(indices)
 
     def rebuild(self, row: int) -> np.ndarray:
@@ -185,7 +165,13 @@ class Examples:
 
 def _maker(augmented: Objects, objects: Objects, transforms: pd.DataFrame, *, threads: int = 1) -> Maker:
     view, augment = (augmented.attributes[name] for name in ("view", "augment"))
-    return Maker(objects, transforms, ViewSettings(**view), AugmentSettings(**augment), threads=threads)
+    return Maker(objects, transforms, *_sections(view, augment), threads=threads)
+
+
+def _sections(view: dict[str, Any], augment: dict[str, Any]) -> tuple[AnyViewSettings, AnyAugmentSettings]:
+    """Return the sections that a file says it was made with."""
+    seen = section_class("view", view)(**view)
+    return seen, section_class("augment", augment)(**augment)  # type: ignore[return-value]
 
 
 def _check_pair(augmented: Objects, objects: Objects) -> None:
@@ -204,15 +190,15 @@ def read_rows(objects: Objects, rows: np.ndarray) -> np.ndarray:
     done = 0
     while done < len(rows):
         stop = int(np.searchsorted(rows, rows[done] + BLOCK_ROWS))
-        block = objects.read("values", int(rows[done]), int(rows[stop - 1]) + 1)
+        block = objects.stored(int(rows[done]), int(rows[stop - 1]) + 1)
         if values is None:
             values = np.empty((len(rows), *objects.shape), block.dtype)
         values[done:stop] = block[rows[done:stop] - rows[done]]
         done = stop
-    return objects.read("values", 0, 0) if values is None else values
+    return objects.stored(0, 0) if values is None else values
 
 
-def load_part(objects: Path, split: Path, part: str | None, view: ViewSettings) -> tuple[pd.DataFrame, np.ndarray]:
+def load_part(objects: Path, split: Path, part: str | None, view: AnyViewSettings) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the table and the views of the objects of one part, not transformed.
 
     Parameters
@@ -221,13 +207,13 @@ def load_part(objects: Path, split: Path, part: str | None, view: ViewSettings) 
         The files of the steps prepare and split.
     part : str or None
         One of `PARTS`; None for every usable object.
-    view : ViewSettings
+    view : AnyViewSettings
 
     Returns
     -------
     table : DataFrame
         Rows of the object table, in the order of the values, with the column `part`.
-    images : ndarray of uint8, shape (len(table), *shape of the view)
+    images : ndarray, shape (len(table), *shape of the view)
     """
     opened = open_objects(objects)
     table = _with_parts(opened, split)
@@ -236,7 +222,7 @@ def load_part(objects: Path, split: Path, part: str | None, view: ViewSettings) 
     return table.reset_index(drop=True), view_rows(opened, table, view)
 
 
-def view_rows(objects: Objects, table: pd.DataFrame, view: ViewSettings) -> np.ndarray:
+def view_rows(objects: Objects, table: pd.DataFrame, view: AnyViewSettings) -> np.ndarray:
     """View the objects of these rows of the object table (ascending in `row`), in blocks."""
     room = kinds.kind(objects.attributes["kind"]).view
     scaled = bool(objects.attributes["scaled"])

@@ -16,7 +16,7 @@ from astro_vae.errors import UserError
 from astro_vae.files import checksum
 from astro_vae.objects import Objects, open_objects
 from astro_vae.section import Section
-from astro_vae.settings import AugmentSettings, ViewSettings
+from astro_vae.settings import AnyAugmentSettings, AnyViewSettings
 from astro_vae.steps._examples import Examples, load_part, read_split
 
 RANGES = ("pixel_arcsec", "bmaj_arcsec", "bmin_arcsec")
@@ -84,7 +84,7 @@ class TrainingData:
 
 
 def open_training_data(
-    wanted: Sequence[str], view: ViewSettings, augment: AugmentSettings, *, objects: Path, split: Path,
+    wanted: Sequence[str], view: AnyViewSettings, augment: AnyAugmentSettings, *, objects: Path, split: Path,
     augmented: Path,
 ) -> TrainingData:
     """Open what a model is trained on.
@@ -93,7 +93,7 @@ def open_training_data(
     ----------
     wanted : sequence of str
         Labels to train on, in this order; empty for all that the training part has.
-    view, augment : ViewSettings, AugmentSettings
+    view, augment : AnyViewSettings, AnyAugmentSettings
         What the examples must have been made with.
     objects, split, augmented : Path
         The files of the steps prepare, split and augment.
@@ -134,7 +134,7 @@ def label_index(names: Sequence[str] | np.ndarray, labels: Sequence[str]) -> np.
     return np.array([number.get(name, -1) for name in names], dtype=np.int64)
 
 
-def read_part(objects: Path, split: Path, part: str, view: ViewSettings, labels: Sequence[str]) -> Part:
+def read_part(objects: Path, split: Path, part: str, view: AnyViewSettings, labels: Sequence[str]) -> Part:
     """Return the objects of a part whose label is one of `labels` or unknown."""
     table, images = load_part(objects, split, part, view)
     numbers = label_index(table["label"].to_numpy(), labels)
@@ -206,7 +206,7 @@ def _labels(wanted: Sequence[str], objects: Objects, split: Path) -> tuple[tuple
     return labels, np.array([found[name] for name in labels], dtype=np.int64)
 
 
-def _contract(objects: Objects, view: ViewSettings) -> dict[str, Any]:
+def _contract(objects: Objects, view: AnyViewSettings) -> dict[str, Any]:
     """Return what a model must know of the objects: kind, survey, units, how they were prepared, and view."""
     known = {name: objects.attributes.get(name) for name in ("kind", "survey", "unit", "scaled", "grid")}
     pixels = objects.usable["pixel_arcsec"] if "pixel_arcsec" in objects.table else pd.Series(dtype=float)

@@ -19,8 +19,8 @@ from astro_vae.columns import Column
 from astro_vae.errors import UserError
 from astro_vae.files import atomic, checksum, step_lock
 from astro_vae.objects import FIRST_COLUMNS, Objects, Writer, open_objects
-from astro_vae.settings import AugmentSettings, ViewSettings
-from astro_vae.steps._examples import Maker, read_split
+from astro_vae.settings import AnyAugmentSettings, AnyViewSettings
+from astro_vae.steps._examples import Maker, read_rows, read_split
 
 BLOCK = 2048
 TRIAL = 256
@@ -28,19 +28,20 @@ COLUMNS = {"parent": Column("Row of the parent in the values of the object file"
 
 
 def augment(
-    view: ViewSettings, augment: AugmentSettings, *, objects: Path, split: Path, out: Path, threads: int | None = None
+    view: AnyViewSettings, augment: AnyAugmentSettings, *, objects: Path, split: Path, out: Path,
+    threads: int | None = None,
 ) -> None:
     """Write `augment.total` examples of the training part, or their transforms alone.
 
     Parameters
     ----------
-    view, augment : ViewSettings, AugmentSettings
+    view, augment : AnyViewSettings, AnyAugmentSettings
         With `augment.materialise` false only the transforms are written, and the examples are made
         during the training.
     objects, split : Path
         The files of the steps prepare and split.
     out : Path
-        An object file: uint8 values, and a table with parent and transform of each example.
+        An object file: what a network sees, and a table with parent and transform of each example.
     threads : int, optional
         By default one per processor, two at most: more are not faster. The file does not depend on it.
 
@@ -61,10 +62,12 @@ def augment(
 
 
 def open_maker(
-    view: ViewSettings, augment: AugmentSettings, objects: Objects, split: Path, *, threads: int | None = None
+    view: AnyViewSettings, augment: AnyAugmentSettings, objects: Objects, split: Path, *, threads: int | None = None
 ) -> Maker:
     """Draw the transforms of all examples and return what makes the examples; see `augment`."""
-    transforms = _table(objects, assign(_training(objects, split), augment), augment)
+    training = _training(objects, split)
+    parents = assign(training, augment)
+    transforms = _table(objects, _drawn(objects, training, parents, augment), materialise=augment.materialise)
     return Maker(objects, transforms, view, augment, threads=threads or min(2, len(os.sched_getaffinity(0))))
 
 
@@ -77,7 +80,7 @@ def _training(objects: Objects, split: Path) -> pd.DataFrame:
     return training
 
 
-def assign(training: pd.DataFrame, settings: AugmentSettings) -> np.ndarray:
+def assign(training: pd.DataFrame, settings: AnyAugmentSettings) -> np.ndarray:
     """Return the parent of each example (total,), in random order.
 
     Every object of a label is the parent of the same number of examples, up to one. With
@@ -98,21 +101,34 @@ def assign(training: pd.DataFrame, settings: AugmentSettings) -> np.ndarray:
     return rng.permutation(np.repeat(training["row"].to_numpy(), counts))
 
 
-def _table(objects: Objects, parents: np.ndarray, settings: AugmentSettings) -> pd.DataFrame:
-    """Return the table of the examples: `FIRST_COLUMNS`, then parent and transform."""
+def _drawn(
+    objects: Objects, training: pd.DataFrame, parents: np.ndarray, settings: AnyAugmentSettings
+) -> pd.DataFrame:
+    """Return the transform of each example; what is mixed is mixed with objects of the training part."""
     room = kinds.kind(objects.attributes["kind"]).augment
-    transforms = room.draw_transforms(parents, settings, seed=settings.seed)
+    if "mate" not in room.PARENTS or not settings.mix:
+        return room.draw_transforms(parents, settings, seed=settings.seed)
+    rows = np.sort(training["row"].to_numpy())
+    labels = objects.usable["label"].to_numpy()[rows]
+    mates = rows[room.nearest_mates(read_rows(objects, rows), labels, settings.neighbours)]
+    return room.draw_transforms(parents, settings, seed=settings.seed, mates=mates[np.searchsorted(rows, parents)])
+
+
+def _table(objects: Objects, transforms: pd.DataFrame, *, materialise: bool) -> pd.DataFrame:
+    """Return the table of the examples: `FIRST_COLUMNS`, then parent and transform."""
+    parents = transforms["parent"].to_numpy()
     first = objects.usable.iloc[parents][["object_id", "ra", "dec", "label"]].reset_index(drop=True)
     numbers = pd.Series(parents).groupby(parents).cumcount()
     first["object_id"] = first["object_id"].astype(str) + "/" + numbers.astype(str)
-    rows = np.arange(len(parents)) if settings.materialise else np.full(len(parents), -1)
+    rows = np.arange(len(parents)) if materialise else np.full(len(parents), -1)
     first = first.assign(status="ok", reason="", row=rows)[list(FIRST_COLUMNS)]
     return pd.concat([first, transforms.reset_index(drop=True)], axis=1)
 
 
 def _write(path: Path, maker: Maker, attributes: Mapping[str, Any], columns: Mapping[str, Column]) -> None:
     total = len(maker.transforms)
-    with Writer(path, maker.make([0]).shape[1:], "uint8", attributes, dict(hdf5plugin.Zstd(clevel=1))) as writer:
+    one = maker.make([0])
+    with Writer(path, one.shape[1:], str(one.dtype), attributes, dict(hdf5plugin.Zstd(clevel=1))) as writer:
         for start in range(0, total if attributes["materialised"] else 0, BLOCK):
             writer.append(maker.make(np.arange(start, min(start + BLOCK, total))))
         writer.table(maker.transforms, {**COLUMNS, **columns})
@@ -131,7 +147,7 @@ def estimate(maker: Maker) -> dict[str, float]:
     return {"bytes": images.nbytes * factor, "disk": len(packed) * factor, "seconds": seconds * factor}
 
 
-def _say(expected: Mapping[str, float], out: Path, settings: AugmentSettings) -> None:
+def _say(expected: Mapping[str, float], out: Path, settings: AnyAugmentSettings) -> None:
     """Print the estimate; refuse to start where the disk has no room."""
     size = f"{expected['bytes'] / 1e9:.2f} GB as bytes, about {expected['disk'] / 1e9:.2f} GB on disk"
     if not settings.materialise:

@@ -16,7 +16,7 @@ from astro_vae import kinds, surveys
 from astro_vae.errors import UserError
 from astro_vae.files import atomic, checksum, step_lock
 from astro_vae.objects import Writer
-from astro_vae.settings import PrepareSettings, SourceSettings
+from astro_vae.settings import AnyPrepareSettings, SourceSettings
 from astro_vae.steps._intake import Intake
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 BLOCK = 64
 PEEK = 15
-SOFTWARE = ("astro_vae", "astropy", "h5py", "numpy", "photutils", "scipy")
+SOFTWARE = ("astro_vae", "astropy", "dust_extinction", "h5py", "numpy", "photutils", "scipy")
 
 
-def prepare(source: SourceSettings, settings: PrepareSettings, *, folder: Path, manifest: Path, out: Path) -> None:
+def prepare(source: SourceSettings, settings: AnyPrepareSettings, *, folder: Path, manifest: Path, out: Path) -> None:
     """Write the object file of a survey: one row per candidate, kept or refused.
 
     Parameters
     ----------
     source : SourceSettings
         The survey and its own settings.
-    settings : PrepareSettings
-        Size of the cutout, noise estimate, and what is refused.
+    settings : AnyPrepareSettings
+        What is stored, and what is refused.
     folder, manifest : Path
         What the step download left.
     out : Path
@@ -52,12 +52,13 @@ def prepare(source: SourceSettings, settings: PrepareSettings, *, folder: Path, 
     intake = Intake(kind, settings, scaled=scaled, unit=unit)
     with step_lock(out.parent, "prepare"), atomic(out) as partial:
         with Writer(partial, kind.cut.stored_shape(settings), "uint8" if scaled else "float32") as writer:
-            for values in _blocks(intake.take(candidate) for candidate in candidates):
-                writer.append(values)
+            for layers in _blocks(intake.take(candidate) for candidate in candidates):
+                writer.append(**layers)
             table = intake.table()
             writer.table(table, intake.columns(survey.COLUMNS))
             writer.attributes = {
                 "kind": survey.KIND, "survey": source.survey, "unit": unit, "scaled": scaled,
+                "grid": kind.cut.grid(settings),
                 "labels": sorted(set(table["label"][table["row"] >= 0]) - {""}),
                 "settings": {"source": source.model_dump(mode="json"), "prepare": settings.model_dump(mode="json")},
                 "inputs": {"manifest": checksum(manifest)},
@@ -104,14 +105,18 @@ def _peek(candidates: Iterable[Candidate]) -> tuple[tuple[bool, str], Iterator[C
     return (most[0][0] if most else (False, "")), chain(seen, iterator)
 
 
-def _blocks(values: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
-    """Gather what was kept into blocks of `BLOCK` objects, so that no chunk is packed twice."""
-    block: list[np.ndarray] = []
-    for one in values:
+def _blocks(kept: Iterable[dict[str, np.ndarray] | None]) -> Iterator[dict[str, np.ndarray]]:
+    """Gather the layers of what was kept into blocks of `BLOCK` objects, so that no chunk is packed twice."""
+    block: list[dict[str, np.ndarray]] = []
+    for one in kept:
         if one is not None:
             block.append(one)
         if len(block) == BLOCK:
-            yield np.stack(block)
+            yield _stacked(block)
             block = []
     if block:
-        yield np.stack(block)
+        yield _stacked(block)
+
+
+def _stacked(block: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([layers[name] for layers in block]) for name in block[0]}

@@ -19,12 +19,12 @@ from astro_vae.errors import UserError
 from astro_vae.files import atomic, step_lock
 from astro_vae.linear import Ppca, WeightedLinear
 from astro_vae.settings import (
-    AugmentSettings,
+    AnyAugmentSettings,
+    AnyViewSettings,
     ExecutionSettings,
     ModelSettings,
     PcaSettings,
     VaeSettings,
-    ViewSettings,
 )
 from astro_vae.steps._checkpoint import Checkpoint
 from astro_vae.steps._curves import draw_curves
@@ -41,7 +41,7 @@ BEGINNING = 512
 
 
 def train(
-    settings: ModelSettings, view: ViewSettings, augment: AugmentSettings, *, objects: Path, split: Path,
+    settings: ModelSettings, view: AnyViewSettings, augment: AnyAugmentSettings, *, objects: Path, split: Path,
     augmented: Path, out: Path, execution: ExecutionSettings,
 ) -> None:
     """Train a model and write `out`: weights.safetensors, model.json, history.csv and curves.png.
@@ -52,7 +52,7 @@ def train(
     Parameters
     ----------
     settings : VaeSettings or PcaSettings
-    view, augment : ViewSettings, AugmentSettings
+    view, augment : AnyViewSettings, AnyAugmentSettings
         What the examples were made with.
     objects, split, augmented : Path
         The files of the steps prepare, split and augment.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+    from astro_vae.spectra.spectrum import Spectrum
+
 NO_BEAM = (math.nan, math.nan, math.nan)
 
 
@@ -42,16 +44,17 @@ class Candidate:
     ----------
     object_id : str
         Unique in the survey.
-    values : ndarray, shape (H, W), or None
-        Row 0 in the South, columns towards West; None where the object cannot be read.
+    values : ndarray, shape (H, W), or Spectrum, or None
+        Images have row 0 in the South, columns towards West; None where the object cannot be read.
     reason : str
         Why the object cannot be used; empty where it can.
     ra, dec : float
-        Position of the centre of the image (ICRS, deg).
+        Position of the object, or of the centre of the image (ICRS, deg).
     label : str
         Class; empty where unknown.
     unit : str
-        Of the values; physical images of radio surveys are in "Jy/beam".
+        Of the values; physical images of radio surveys are in "Jy/beam", spectra in the unit of
+        `spectra.measure.DENSITY_UNIT`.
     scaled : bool
         The survey gives 8-bit images without a flux scale.
     pixel_arcsec : float
@@ -60,6 +63,10 @@ class Candidate:
         Full widths at half maximum of major and minor axis (arcsec), position angle (deg, North through East).
     north_deg : float
         Angle of North from the direction of growing rows, towards East; NaN where unknown.
+    redshift : float
+        Of a spectrum; heliocentric.
+    ebv : float
+        Galactic colour excess E(B-V) of a spectrum that is not corrected for it (mag); NaN where unknown.
     part : str
         "train" or "test" where the survey published a split.
     extra : dict
@@ -67,7 +74,7 @@ class Candidate:
     """
 
     object_id: str
-    values: np.ndarray | None
+    values: np.ndarray | Spectrum | None
     reason: str = ""
     ra: float = math.nan
     dec: float = math.nan
@@ -77,5 +84,7 @@ class Candidate:
     pixel_arcsec: float = math.nan
     beam: tuple[float, float, float] = NO_BEAM
     north_deg: float = math.nan
+    redshift: float = math.nan
+    ebv: float = math.nan
     part: str = ""
     extra: dict[str, Any] = field(default_factory=dict)

@@ -14,6 +14,7 @@ import torch
 
 from astro_vae import model as models
 from astro_vae.columns import Column
+from astro_vae.images.cut import COLUMNS as KNOWN
 from astro_vae.images.measure import COLUMNS as MEASURED
 from astro_vae.kinds import to_network
 from astro_vae.linear import Ppca
@@ -80,7 +81,7 @@ def table(*, positions: bool = True) -> pd.DataFrame:
     made = pd.DataFrame({
         "object_id": [f"J{i:03d}" for i in range(N)], "ra": np.linspace(1, 300, N) if positions else np.nan,
         "dec": np.linspace(-40, 40, N) if positions else np.nan, "label": label, "status": "ok", "reason": "",
-        "row": np.arange(N), **dict.fromkeys([*COLUMNS, *MEASURED], np.nan),
+        "row": np.arange(N), **dict.fromkeys([*COLUMNS, *KNOWN, *MEASURED], np.nan),
     }).assign(noise=0.01, published_part="", pixel_arcsec=1.8, north_deg=0.0, n_components=1.0, user_redshift=0.1)
     made = made.assign(las_arcsec=10.0 + np.arange(N), axis_angle_deg=np.where(label == "double", 30.0, np.nan))
     return made.assign(is_anomaly=(made["row"] == STRANGE).astype(int)).drop(columns=WARNING)
@@ -96,7 +97,7 @@ def write_survey(folder: Path, *, positions: bool = True) -> Survey:
     with Writer(survey.objects, (SIZE, SIZE), "float32", attributes) as writer:
         writer.append(pictures(np.random.default_rng(1)))
         order = [*FIRST_COLUMNS, *(name for name in made if name not in FIRST_COLUMNS)]
-        writer.table(made[order], {**COLUMNS, **MEASURED, **own})
+        writer.table(made[order], {**COLUMNS, **KNOWN, **MEASURED, **own})
     parts = np.array(["train", "train", "validation", "test"])[np.arange(N) // 2 % 4]
     split = pd.DataFrame({"object_id": made["object_id"], "group": np.arange(N) // 2, "part": parts, "reason": ""})
     split.to_csv(survey.split, index=False)

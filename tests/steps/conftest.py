@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from astro_vae.images.cut import COLUMNS as KNOWN
 from astro_vae.images.measure import COLUMNS as MEASURED
 from astro_vae.objects import FIRST_COLUMNS, Writer
 from astro_vae.steps._intake import COLUMNS, WARNING
@@ -47,7 +48,7 @@ def write_objects(tmp_path: Path) -> Callable[..., Path]:
         table = pd.DataFrame({"object_id": names, "ra": 10.0 * np.arange(n) % 360, "dec": 0.0})
         table = table.assign(label=["FRI", "FRII"] * (n // 2) + ["FRI"] * (n % 2) if labels is None else labels)
         table = table.assign(status="ok", reason="", row=np.arange(n))[list(FIRST_COLUMNS)]
-        described = {**COLUMNS, **{name: column for name, column in MEASURED.items() if name != WARNING}}
+        described = {**COLUMNS, **KNOWN, **{name: column for name, column in MEASURED.items() if name != WARNING}}
         known = {"published_part": "", "noise": 0.01, "las_arcsec": 30.0, "pixel_arcsec": 1.8}
         table = table.assign(**(dict.fromkeys(described, np.nan) | known | columns))
         path = tmp_path / "objects.h5"

@@ -1,0 +1,133 @@
+"""Say what of a candidate spectrum is stored, and when it is refused."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+
+from astro_vae.columns import Column
+from astro_vae.errors import RefusedError
+from astro_vae.settings_spectra import SpectrumPrepareSettings
+from astro_vae.spectra.measure import measure
+from astro_vae.spectra.resample import Binned, bin_centres, bin_edges, pixel_edges, resample
+from astro_vae.spectra.spectrum import Spectrum
+
+COLUMNS = {
+    "redshift": Column("Redshift, heliocentric", "", "src.redshift"),
+    "ebv": Column("Galactic colour excess E(B-V) that was taken out", "mag", "phot.color.excess"),
+}
+"""Columns of what is known of a spectrum before it is measured."""
+
+OUTSIDE, INVALID, SKY_LINE = 1, 2, 4
+"""Bits of the stored mask: beyond the ends of the spectrum, no valid pixels, a line of the night sky."""
+
+
+class Known(Protocol):
+    """What a survey says of a spectrum."""
+
+    values: Any
+    redshift: float
+    ebv: float
+
+
+def stored_shape(settings: SpectrumPrepareSettings) -> tuple[int, ...]:
+    """Return the shape of what is stored of each spectrum."""
+    return (settings.grid.bins + 2 * settings.margin,)
+
+
+def grid(settings: SpectrumPrepareSettings) -> dict[str, Any]:
+    """Return the bins of what is stored: rest-frame vacuum wavelengths."""
+    chosen, margin = settings.grid, settings.margin
+    return {
+        "log_start": chosen.log_start - margin * chosen.log_step, "log_step": chosen.log_step,
+        "bins": chosen.bins + 2 * margin, "margin": margin,
+    }
+
+
+def known(candidate: Known) -> dict[str, Any]:
+    """Return the values of `COLUMNS`."""
+    return {"redshift": candidate.redshift, "ebv": candidate.ebv}
+
+
+def take(
+    candidate: Known, settings: SpectrumPrepareSettings, *, scaled: bool
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return what is stored of a spectrum, and what is measured in it.
+
+    Parameters
+    ----------
+    candidate : Known
+    settings : SpectrumPrepareSettings
+    scaled : bool
+        Spectra are never scaled.
+
+    Returns
+    -------
+    layers : dict
+        `values`, `ivar` (float32) and `mask` (uint8), each (L,): flux density in the rest frame, its inverse
+        variance and the bits of what is not valid.
+    columns : dict
+        Of `measure.COLUMNS`.
+
+    Raises
+    ------
+    RefusedError
+        With the reason why the spectrum cannot be used.
+    """
+    spectrum = candidate.values.cleaned()
+    _check(spectrum, candidate.redshift)
+    observed = spectrum.in_vacuum()
+    sky = near_sky_lines(observed.wave_aa, settings)
+    if settings.extinction != "none" and candidate.ebv > 0:
+        observed = observed.without_extinction(candidate.ebv, settings.extinction, settings.r_v)
+    rest = observed.masked(sky).at_rest(candidate.redshift)
+    edges, bins = pixel_edges(rest.wave_aa), bin_edges(settings.grid, settings.margin)
+    binned = resample(edges, rest.flux, rest.ivar, bins)
+    in_sky = resample(edges, np.zeros(len(sky)), sky.astype(float), bins).valid > 0
+    layers = _layers(binned, in_sky, settings.min_valid)
+    wave = bin_centres(settings.grid, settings.margin)
+    measured = measure(layers["values"], layers["ivar"], native=rest, wave_aa=wave, margin=settings.margin)
+    _check_quality(measured["coverage"], measured["snr"], settings)
+    return layers, measured
+
+
+def near_sky_lines(wave_aa: np.ndarray, settings: SpectrumPrepareSettings) -> np.ndarray:
+    """Tell which pixels (n,) lie in the window of a line of the night sky; vacuum wavelengths as observed."""
+    near = np.zeros(len(wave_aa), bool)
+    for line in settings.sky_lines:
+        near |= np.abs(wave_aa - line.wave_aa) <= line.half_width_aa
+    return near
+
+
+def _check(spectrum: Spectrum, redshift: float) -> None:
+    if len(spectrum.wave_aa) < 2 or not (np.diff(spectrum.wave_aa) > 0).all() or not spectrum.wave_aa[0] > 0:
+        raise RefusedError("wavelengths: they must be positive, and grow from pixel to pixel")
+    if not (spectrum.ivar > 0).any():
+        raise RefusedError("no valid pixel: every flux is NaN, or has no weight (ivar = 0)")
+    if not math.isfinite(redshift) or redshift <= -1:
+        raise RefusedError("no redshift: the rest frame is not known")
+
+
+def _layers(binned: Binned, in_sky: np.ndarray, min_valid: float) -> dict[str, np.ndarray]:
+    valid = (binned.valid >= min_valid) & (binned.ivar > 0)
+    mask = np.where(valid, 0, INVALID) | np.where(binned.covered < min_valid, OUTSIDE, 0)
+    mask |= np.where(in_sky & ~valid, SKY_LINE, 0)
+    return {
+        "values": np.where(valid, binned.flux, 0).astype(np.float32),
+        "ivar": np.where(valid, binned.ivar, 0).astype(np.float32),
+        "mask": mask.astype(np.uint8),
+    }
+
+
+def _check_quality(coverage: float, snr: float, settings: SpectrumPrepareSettings) -> None:
+    if coverage == 0:
+        raise RefusedError("outside the grid: no bin of prepare.grid has a valid value")
+    if coverage < settings.min_coverage:
+        raise RefusedError(
+            f"coverage too low: {coverage:.1%} of the bins are valid, prepare.min_coverage asks for "
+            f"{settings.min_coverage:.0%}"
+        )
+    if not snr >= settings.min_snr:
+        raise RefusedError(f"S/N too low: {snr:.2f} per pixel, prepare.min_snr asks for {settings.min_snr:g}")

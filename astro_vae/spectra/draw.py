@@ -1,0 +1,118 @@
+"""Draw spectra, all in one look, without a display."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from astro_vae import files
+
+PANEL_INCH = (2.6, 1.3)
+INK, ERROR = "#1f4e79", "#b8cbe0"
+THUMBNAIL = 96  # pixels
+MARKED = {  # vacuum, Angstrom
+    "[OII]": 3728.5, "H\N{GREEK SMALL LETTER BETA}": 4862.7, "[OIII]": 5008.2, "H\N{GREEK SMALL LETTER ALPHA}": 6564.6
+}
+
+
+def grid(
+    path: Path, seen: np.ndarray, *, titles: Sequence[str] | None = None, rows: int | None = None,
+    columns: int | None = None, row_labels: Sequence[str] | None = None, suptitle: str | None = None,
+    wave_aa: np.ndarray | None = None,
+) -> None:
+    """Write a picture of many spectra, with wavelengths and lines where they are known.
+
+    Parameters
+    ----------
+    path : Path
+        The suffix says the format.
+    seen : ndarray, shape (N, 2, L) or (N, L)
+        Flux and its inverse variance (invalid bins are gaps, errors a band), or flux alone.
+    titles : sequence of N str, optional
+    rows, columns : int, optional
+        By default about as many rows as columns.
+    row_labels : sequence of str, optional
+        One per row.
+    suptitle : str, optional
+    wave_aa : ndarray, shape (L,), optional
+        Vacuum wavelengths in the rest frame, Angstrom.
+    """
+    columns = columns or math.ceil(len(seen) / rows if rows else math.sqrt(len(seen)))
+    rows = rows or math.ceil(len(seen) / columns)
+    size = (PANEL_INCH[0] * columns + 0.3, PANEL_INCH[1] * rows + (0.5 if suptitle else 0.3))
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0))
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True)
+    for axes in panels.flat[len(seen) :]:
+        axes.set_axis_off()
+    for axes, spectrum in zip(panels.flat, seen, strict=False):
+        show(axes, spectrum, wave_aa)
+    for axes, title in zip(panels.flat, titles or (), strict=False):
+        axes.set_title(title, fontsize=6, pad=2)
+    for axes, label in zip(panels[:, 0], row_labels or (), strict=False):
+        axes.set_ylabel(label, fontsize=7)
+    figure.supxlabel("bin" if wave_aa is None else "vacuum wavelength in the rest frame (Å)", fontsize=7)
+    if suptitle:
+        figure.suptitle(suptitle, fontsize=9)
+    with files.atomic(path) as partial:
+        figure.savefig(partial, dpi=150, metadata={"Software": None} if path.suffix == ".png" else None)
+
+
+def show(axes: Axes, spectrum: np.ndarray, wave_aa: np.ndarray | None = None) -> None:
+    """Show one spectrum, (2, L) with errors or (L,) without; bins that are not valid are gaps."""
+    x = np.arange(spectrum.shape[-1]) if wave_aa is None else wave_aa
+    flux, error = _with_gaps(spectrum)
+    axes.fill_between(x, flux - error, flux + error, step="mid", color=ERROR, lw=0)
+    axes.plot(x, flux, color=INK, lw=0.6, drawstyle="steps-mid")
+    low, high = _range(flux)
+    axes.set_ylim(low, high)
+    axes.set_xlim(x[0], x[-1])
+    axes.tick_params(labelsize=5, length=2, pad=1)
+    for name, wave in MARKED.items() if wave_aa is not None else ():
+        if x[0] < wave < x[-1]:
+            axes.axvline(wave, color="0.7", lw=0.4, zorder=0)
+            axes.text(wave, high, name, fontsize=4, ha="center", va="top", color="0.4")
+
+
+def thumbnail(spectrum: np.ndarray) -> bytes:
+    """Return one spectrum, (2, L) or (L,), as a small square PNG."""
+    flux, _ = _with_gaps(spectrum)
+    low, high = _range(flux)
+    side, scale = THUMBNAIL, 4  # drawn larger and reduced, which smooths the line
+    large = side * scale
+    x = np.linspace(0.03, 0.97, len(flux)) * large
+    y = (0.95 - 0.9 * np.clip((flux - low) / (high - low), 0, 1)) * large
+    picture = np.full((large, large, 3), 255, np.uint8)
+    blue_green_red = tuple(int(INK[i : i + 2], 16) for i in (5, 3, 1))
+    points = np.stack([x, y], axis=1)
+    breaks = np.flatnonzero(np.diff(np.isfinite(flux).astype(int))) + 1
+    for run in np.split(points, breaks):
+        if np.isfinite(run).all():
+            cv2.polylines(picture, [np.rint(run).astype(np.int32)], False, blue_green_red, scale, cv2.LINE_AA)
+    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".png", small)[1].tobytes()
+
+
+def _with_gaps(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return flux and error (L,), NaN where not valid."""
+    if spectrum.ndim == 1:
+        return spectrum.astype(float), np.zeros(len(spectrum))
+    flux, ivar = spectrum.astype(float)
+    safe = np.where(ivar > 0, ivar, np.nan)
+    return np.where(ivar > 0, flux, np.nan), 1 / np.sqrt(safe)
+
+
+def _range(flux: np.ndarray) -> tuple[float, float]:
+    """Return the limits of the drawing: zero or below, and all but the brightest noise."""
+    valid = flux[np.isfinite(flux)]
+    if not len(valid):
+        return 0.0, 1.0
+    low, high = np.percentile(valid, [0.5, 99.9])
+    low = min(0.0, float(low))
+    return low, low + 1.1 * max(float(high) - low, 1e-6)

@@ -1,0 +1,208 @@
+"""Fit emission lines, and class a galaxy by their ratios."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from astro_vae.spectra.spectrum import LIGHT_KMS
+
+PIXEL_KMS = LIGHT_KMS * math.log(10) * 1e-4
+SIGMAS_KMS = tuple(float(s) for s in np.geomspace(70, 450, 10))
+OFFSETS_KMS = tuple(float(v) for v in np.arange(-200, 201, 50))
+STELLAR_ABSORPTION_AA = {"ha": 1.3, "hb": 1.7}
+"""Equivalent widths of the absorption under Balmer lines of star-forming galaxies, used for their ratios alone
+(Hopkins et al. 2003, ApJ 599, 971 for H-alpha; Hopkins et al. 2013, MNRAS 430, 2047 has the same for both)."""
+MIN_RATIO = 3.0  # lines with a smaller flux by its error do not class a galaxy
+
+
+class Line(NamedTuple):
+    """A line, or a doublet of fixed ratio: vacuum wavelengths (Angstrom), and relative fluxes."""
+
+    waves_aa: tuple[float, ...]
+    shares: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines that are fitted together over one straight continuum."""
+
+    window_aa: tuple[float, float]
+    lines: tuple[str, ...]
+
+
+LINES = {
+    "oii": Line((3727.09, 3729.88), (0.5, 0.5)),
+    "hb": Line((4862.68,)),
+    "oiii": Line((5008.24, 4960.30), (1.0, 1 / 2.98)),  # Storey & Zeippen (2000)
+    "oi": Line((6302.05,)),
+    "nii": Line((6585.27, 6549.85), (1.0, 1 / 3.05)),
+    "ha": Line((6564.61,)),
+    "sii_6718": Line((6718.29,)),
+    "sii_6733": Line((6732.67,)),
+}
+"""Flux and width of a doublet of fixed ratio are those of the line named first; [OII] is the sum of both."""
+NAMES = {
+    "oii": "[OII] 3727, 3730", "hb": "H-beta", "oiii": "[OIII] 5008", "oi": "[OI] 6302", "nii": "[NII] 6585",
+    "ha": "H-alpha", "sii_6718": "[SII] 6718", "sii_6733": "[SII] 6733",
+}
+GROUPS = (
+    Group((3690.0, 3770.0), ("oii",)),
+    Group((4790.0, 5070.0), ("hb", "oiii")),
+    Group((6270.0, 6335.0), ("oi",)),
+    Group((6480.0, 6650.0), ("nii", "ha")),
+    Group((6680.0, 6770.0), ("sii_6718", "sii_6733")),
+)
+
+
+class Fitted(NamedTuple):
+    """One line: flux, and equivalent width (Angstrom, emission is positive), each with its error."""
+
+    flux: float
+    flux_err: float
+    ew_aa: float
+    ew_aa_err: float
+
+
+UNKNOWN = Fitted(math.nan, math.nan, math.nan, math.nan)
+
+
+@dataclass
+class _Trials:
+    """A group of lines fitted with every trial width and offset."""
+
+    group: Group
+    chi2: np.ndarray  # (T,)
+    values: np.ndarray  # (T, P)
+    variances: np.ndarray  # (T, P)
+    pivot_aa: float
+
+
+def fit_lines(wave_aa: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> tuple[dict[str, Fitted], float]:
+    """Fit Gaussian lines of one width and one offset over straight continua.
+
+    Fluxes and continua are linear, and solved for exactly at each width and offset of a fixed set; the pair
+    with the smallest chi-square over all groups of lines is taken. What stars absorb under Balmer lines is
+    not modelled.
+
+    Parameters
+    ----------
+    wave_aa, flux, ivar : ndarray, shape (n,)
+        Pixels in the rest frame, in vacuum.
+
+    Returns
+    -------
+    lines : dict of str to Fitted
+        For each of `LINES`; NaN where a line is not covered.
+    sigma_kms : float
+        Width of the lines, as observed; NaN where no line is covered.
+    """
+    trials = [trial for group in GROUPS if (trial := _try_all(group, wave_aa, flux, ivar)) is not None]
+    lines = dict.fromkeys(LINES, UNKNOWN)
+    if not trials:
+        return lines, math.nan
+    best = int(np.argmin(np.sum([trial.chi2 for trial in trials], axis=0)))
+    for trial in trials:
+        continuum, slope = trial.values[best, :2]
+        for k, name in enumerate(trial.group.lines, start=2):
+            value, error = trial.values[best, k], math.sqrt(trial.variances[best, k])
+            below = continuum + slope * (LINES[name].waves_aa[0] - trial.pivot_aa)
+            width = (value / below, error / below) if below > 0 else (math.nan, math.nan)
+            lines[name] = Fitted(float(value), error, float(width[0]), float(width[1]))
+    return lines, _kinematics()[best][0]
+
+
+@cache
+def _kinematics() -> list[tuple[float, float]]:
+    """List the trial widths and offsets (km/s)."""
+    return [(sigma, offset) for sigma in SIGMAS_KMS for offset in OFFSETS_KMS]
+
+
+def _try_all(group: Group, wave_aa: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> _Trials | None:
+    """Fit a group with every trial; None where it is not covered."""
+    low, high = group.window_aa
+    inside = slice(*np.searchsorted(wave_aa, (low, high)).tolist())
+    wave, y, weight = wave_aa[inside], flux[inside], ivar[inside]
+    if not _covered(group, wave, weight):
+        return None
+    pivot = (low + high) / 2
+    profiles = np.stack([_profiles(LINES[name], wave) for name in group.lines], axis=2)  # (T, n, lines)
+    straight = np.stack([np.ones_like(wave), wave - pivot], axis=1)  # (n, 2)
+    design = np.concatenate([np.broadcast_to(straight, (len(profiles), *straight.shape)), profiles], axis=2)
+    weighted = design * weight[:, None]
+    covariance = np.linalg.pinv(design.transpose(0, 2, 1) @ weighted, hermitian=True)  # (T, P, P)
+    values = (covariance @ (weighted.transpose(0, 2, 1) @ y)[:, :, None])[:, :, 0]
+    residual = y - (design @ values[:, :, None])[:, :, 0]
+    variances = np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0)
+    return _Trials(group, (weight * residual**2).sum(axis=1), values, variances, pivot)
+
+
+def _covered(group: Group, wave: np.ndarray, weight: np.ndarray) -> bool:
+    """Tell whether the group's window is there, and valid near each of its lines."""
+    low, high = group.window_aa
+    if np.count_nonzero(weight) < 0.7 * len(weight) or len(wave) < 10:
+        return False
+    if wave[0] > low + 0.1 * (high - low) or wave[-1] < high - 0.1 * (high - low):
+        return False
+    near = [np.abs(wave / LINES[name].waves_aa[0] - 1) < 300 / LIGHT_KMS for name in group.lines]
+    return all(pixels.any() and np.mean(weight[pixels] > 0) > 0.7 for pixels in near)
+
+
+def _profiles(line: Line, wave: np.ndarray) -> np.ndarray:
+    """Return the profile of unit flux of a line for every trial: (T, n), per Angstrom."""
+    sigma, offset = (np.array(column)[:, None] / LIGHT_KMS for column in zip(*_kinematics(), strict=True))
+    out = np.zeros((len(sigma), len(wave)))
+    for centre, share in zip(line.waves_aa, line.shares, strict=True):
+        width = sigma * centre
+        out += share * np.exp(-0.5 * ((wave - centre * (1 + offset)) / width) ** 2) / (math.sqrt(2 * math.pi) * width)
+    return out
+
+
+def ratios(lines: dict[str, Fitted]) -> tuple[float, float]:
+    """Return log10 [NII]/H-alpha and log10 [OIII]/H-beta, the Balmer lines corrected for stellar absorption.
+
+    NaN where one of the two lines is not covered or has no positive flux.
+    """
+    return _ratio(lines, "nii", "ha"), _ratio(lines, "oiii", "hb")
+
+
+def _ratio(lines: dict[str, Fitted], forbidden: str, balmer: str) -> float:
+    above, below = lines[forbidden].flux, _corrected(lines[balmer], STELLAR_ABSORPTION_AA[balmer])
+    return math.log10(above / below) if above > 0 and below > 0 else math.nan
+
+
+def _corrected(line: Fitted, absorbed_aa: float) -> float:
+    continuum = line.flux / line.ew_aa if line.ew_aa else math.nan
+    return line.flux + absorbed_aa * continuum if continuum > 0 else line.flux
+
+
+def bpt_class(lines: dict[str, Fitted]) -> str:
+    """Class a galaxy by its place in the diagram of Baldwin, Phillips & Terlevich (1981).
+
+    Returns
+    -------
+    str
+        "star-forming" below the line of Kauffmann et al. (2003, MNRAS 346, 1055, eq. 1), "composite" between
+        it and that of Kewley et al. (2001, ApJ 556, 121, eq. 5), above that "Seyfert" or "LINER" as divided by
+        Schawinski et al. (2007, MNRAS 382, 1415); "weak lines" where one of the four lines has less than
+        `MIN_RATIO` times its error; empty where one is not covered.
+    """
+    four = [lines[name] for name in ("ha", "nii", "hb", "oiii")]
+    if any(math.isnan(line.flux) for line in four):
+        return ""
+    n2, o3 = ratios(lines)
+    balmer_err = [lines[name].flux_err for name in ("ha", "hb")]
+    balmer = [_corrected(lines[name], STELLAR_ABSORPTION_AA[name]) for name in ("ha", "hb")]
+    significant = [lines[name].flux >= MIN_RATIO * lines[name].flux_err for name in ("nii", "oiii")]
+    significant += [value >= MIN_RATIO * error for value, error in zip(balmer, balmer_err, strict=True)]
+    if not all(significant):
+        return "weak lines"
+    if n2 < 0.05 and o3 < 0.61 / (n2 - 0.05) + 1.3:
+        return "star-forming"
+    if n2 < 0.47 and o3 < 0.61 / (n2 - 0.47) + 1.19:
+        return "composite"
+    return "Seyfert" if o3 > 1.05 * n2 + 0.45 else "LINER"

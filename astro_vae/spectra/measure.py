@@ -1,0 +1,175 @@
+"""Measure a spectrum: S/N, coverage, emission lines and their class, indices of the continuum; with errors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from astro_vae.columns import Column
+from astro_vae.spectra.lines import NAMES, bpt_class, fit_lines, ratios
+from astro_vae.spectra.spectrum import Spectrum, air_to_vacuum
+
+FLUX_UNIT = "1e-17 erg / (s cm2)"
+DENSITY_UNIT = "1e-17 erg / (Angstrom s cm2)"
+"""Unit of the flux densities of a spectrum with a flux scale."""
+
+
+class Index(NamedTuple):
+    """An absorption index: band, and the side bands of its continuum; Angstrom, in air as published."""
+
+    band: tuple[float, float]
+    blue: tuple[float, float]
+    red: tuple[float, float]
+
+
+INDICES = {
+    # Worthey & Ottaviani (1997), Trager et al. (1998)
+    "hdelta_a": Index((4083.500, 4122.250), (4041.600, 4081.500), (4128.500, 4161.000)),
+    "mgb": Index((5160.125, 5192.625), (5117.700, 5142.700), (5191.375, 5206.375)),
+    "nad": Index((5876.875, 5909.375), (5860.625, 5875.675), (5922.125, 5948.125)),
+}
+D4000 = ((3850.0, 3950.0), (4000.0, 4100.0))  # Balogh et al. (1999)
+
+
+def _line_columns() -> dict[str, Column]:
+    columns = {}
+    for key, name in NAMES.items():
+        columns |= {
+            f"{key}_flux": Column(f"Flux of {name}", FLUX_UNIT, "phot.flux;spect.line"),
+            f"{key}_flux_err": Column(f"Error of {key}_flux from the noise", FLUX_UNIT, "stat.error;phot.flux"),
+            f"{key}_ew": Column(
+                f"Equivalent width of {name} in the rest frame, positive in emission", "Angstrom", "spect.line.eqWidth"
+            ),
+            f"{key}_ew_err": Column(f"Error of {key}_ew from the noise", "Angstrom", "stat.error;spect.line.eqWidth"),
+        }
+    return columns
+
+
+def _index_columns() -> dict[str, Column]:
+    names = {"hdelta_a": "Absorption of H-delta (Lick, H-delta A)", "mgb": "Absorption of Mg b (Lick)",
+             "nad": "Absorption of Na D (Lick)"}
+    columns = {
+        "d4000": Column("Break at 4000 Angstrom, narrow bands (Dn4000)", "", "spect.index"),
+        "d4000_err": Column("Error of d4000 from the noise", "", "stat.error;spect.index"),
+    }
+    for key, name in names.items():
+        columns[key] = Column(name, "Angstrom", "spect.index")
+        columns[f"{key}_err"] = Column(f"Error of {key} from the noise", "Angstrom", "stat.error;spect.index")
+    return columns
+
+
+COLUMNS = {
+    "noise": Column("Median error of the valid bins", DENSITY_UNIT, "stat.stdev;phot.flux.density"),
+    "snr": Column("Median flux by error, per pixel as observed", "", "stat.snr"),
+    "coverage": Column("Fraction of the bins of the grid that are valid", "", "stat.value"),
+    "continuum": Column("Median flux density from 5300 to 5850 Angstrom", DENSITY_UNIT, "phot.flux.density"),
+    **_line_columns(),
+    "line_sigma_kms": Column("Standard deviation of the emission lines, as observed", "km/s", "spect.line.width"),
+    "log_nii_ha": Column("log10 [NII] 6585 / H-alpha, corrected for stellar absorption", "", "phot.flux;arith.ratio"),
+    "log_oiii_hb": Column("log10 [OIII] 5008 / H-beta, corrected for stellar absorption", "", "phot.flux;arith.ratio"),
+    "bpt": Column("Class by the ratios of narrow emission lines", "", "src.class"),
+    **_index_columns(),
+    "warning": Column("What makes the measured values doubtful", "", "meta.note"),
+}
+"""Columns that `measure` returns."""
+
+
+def measure(
+    flux: np.ndarray, ivar: np.ndarray, *, native: Spectrum, wave_aa: np.ndarray, margin: int
+) -> dict[str, Any]:
+    """Measure a spectrum in the rest frame.
+
+    Parameters
+    ----------
+    flux, ivar : ndarray, shape (L,)
+        Stored bins; invalid ones have `ivar` 0.
+    native : Spectrum
+        The same at its own pixels, in the rest frame: lines and indices are measured here.
+    wave_aa : ndarray, shape (L,)
+        Centres of the bins.
+    margin : int
+        Bins at either end that do not count for the coverage.
+
+    Returns
+    -------
+    dict
+        A value for each of `COLUMNS`; NaN where it cannot be had.
+    """
+    inside = slice(margin, len(flux) - margin)
+    valid = ivar > 0
+    lines, sigma_kms = fit_lines(native.wave_aa, native.flux, native.ivar)
+    fitted = {}
+    for name, line in lines.items():
+        fitted |= {f"{name}_flux": line.flux, f"{name}_flux_err": line.flux_err,
+                   f"{name}_ew": line.ew_aa, f"{name}_ew_err": line.ew_aa_err}
+    n2, o3 = ratios(lines)
+    window = valid & (wave_aa > 5300) & (wave_aa < 5850)
+    return {
+        "noise": measure_noise(ivar),
+        "snr": signal_to_noise(native),
+        "coverage": float(valid[inside].mean()),
+        "continuum": float(np.median(flux[window])) if window.any() else math.nan,
+        **fitted,
+        "line_sigma_kms": sigma_kms,
+        "log_nii_ha": n2,
+        "log_oiii_hb": o3,
+        "bpt": bpt_class(lines),
+        **indices(native),
+        "warning": "" if window.any() else "no valid bin from 5300 to 5850 Angstrom",
+    }
+
+
+def measure_noise(ivar: np.ndarray) -> float:
+    """Return the median error of the bins that have a weight; NaN where none has."""
+    valid = ivar[ivar > 0]
+    return float(np.median(1 / np.sqrt(valid))) if len(valid) else math.nan
+
+
+def signal_to_noise(spectrum: Spectrum) -> float:
+    """Return the median of flux by error over the valid pixels."""
+    valid = spectrum.ivar > 0
+    return float(np.median(spectrum.flux[valid] * np.sqrt(spectrum.ivar[valid]))) if valid.any() else math.nan
+
+
+def indices(spectrum: Spectrum) -> dict[str, float]:
+    """Return the break at 4000 Angstrom and the absorption indices of a spectrum in the rest frame, with errors."""
+    found = dict(zip(("d4000", "d4000_err"), _break(spectrum), strict=True))
+    for name, index in INDICES.items():
+        found[name], found[f"{name}_err"] = _absorption(spectrum, index)
+    return found
+
+
+def _mean(spectrum: Spectrum, band: tuple[float, float], power: int = 0) -> tuple[float, float]:
+    """Return the mean of flux times wavelength**power over a band, and its variance; NaN where too little is valid."""
+    inside = (spectrum.wave_aa >= band[0]) & (spectrum.wave_aa <= band[1])
+    valid = inside & (spectrum.ivar > 0)
+    width = np.gradient(spectrum.wave_aa)
+    if valid.sum() < 3 or width[valid].sum() < 0.7 * (band[1] - band[0]):
+        return math.nan, math.nan
+    weight = width[valid] / width[valid].sum() * spectrum.wave_aa[valid] ** power
+    return float(weight @ spectrum.flux[valid]), float(weight**2 @ (1 / spectrum.ivar[valid]))
+
+
+def _break(spectrum: Spectrum) -> tuple[float, float]:
+    """Return the ratio of the mean flux per unit of frequency above and below the break, and its error."""
+    (below, below_var), (above, above_var) = (_mean(spectrum, band, 2) for band in D4000)
+    if not below > 0:
+        return math.nan, math.nan
+    ratio = above / below
+    return ratio, math.sqrt(above_var + ratio**2 * below_var) / below
+
+
+def _absorption(spectrum: Spectrum, index: Index) -> tuple[float, float]:
+    """Return the equivalent width of a band under a straight line through its side bands, and its error."""
+    band, blue, red = (tuple(air_to_vacuum(np.array(edges)).tolist()) for edges in index)
+    (inside, inside_var), (left, left_var), (right, right_var) = (_mean(spectrum, b) for b in (band, blue, red))
+    middle, start, end = ((low + high) / 2 for low, high in (band, blue, red))
+    share = (middle - start) / (end - start)
+    continuum = left + share * (right - left)
+    if not continuum > 0:
+        return math.nan, math.nan
+    continuum_var = (1 - share) ** 2 * left_var + share**2 * right_var
+    width, depth = band[1] - band[0], inside / continuum
+    return width * (1 - depth), width * math.sqrt(inside_var + depth**2 * continuum_var) / continuum
