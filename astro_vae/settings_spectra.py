@@ -23,7 +23,7 @@ class GridSettings(Section):
     """Bins of equal width in log10 of the vacuum wavelength in the rest frame."""
 
     log_start: float = setting(
-        3.53, "Lower edge of the first bin, as log10 of the wavelength in Angstrom.", unit="dex", gt=1, lt=6
+        3.53, "Middle of the first bin, as log10 of the wavelength in Angstrom.", unit="dex", gt=1, lt=6
     )
     log_step: float = setting(0.00039, "Width of a bin, in log10 of the wavelength.", unit="dex", gt=0, lt=0.1)
     bins: int = setting(1000, "Number of bins.", unit="bin", ge=8)

@@ -16,7 +16,7 @@ from astro_vae.spectra.spectrum import Spectrum
 
 COLUMNS = {
     "redshift": Column("Redshift, heliocentric", "", "src.redshift"),
-    "ebv": Column("Galactic colour excess E(B-V) that was taken out", "mag", "phot.color.excess"),
+    "ebv": Column("Galactic colour excess E(B-V); taken out by default", "mag", "phot.color.excess"),
 }
 """Columns of what is known of a spectrum before it is measured."""
 

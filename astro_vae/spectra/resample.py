@@ -32,12 +32,12 @@ class Binned(NamedTuple):
 
 def bin_edges(grid: GridSettings, margin: int = 0) -> np.ndarray:
     """Return the edges of the bins, with `margin` bins more at either end: Angstrom, (bins + 2 margin + 1,)."""
-    return 10 ** (grid.log_start + grid.log_step * np.arange(-margin, grid.bins + margin + 1))
+    return 10 ** (grid.log_start + grid.log_step * (np.arange(-margin, grid.bins + margin + 1) - 0.5))
 
 
 def bin_centres(grid: GridSettings, margin: int = 0) -> np.ndarray:
     """Return the wavelengths in the middle of each bin's logarithm: Angstrom, (bins + 2 margin,)."""
-    return 10 ** (grid.log_start + grid.log_step * (np.arange(-margin, grid.bins + margin) + 0.5))
+    return 10 ** (grid.log_start + grid.log_step * np.arange(-margin, grid.bins + margin))
 
 
 def pixel_edges(wave_aa: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from astro_vae import settings
 from astro_vae.errors import UserError
-from astro_vae.surveys import first, folder, frdeep, frdeep2, mirabest, rgc, simulated_radio
+from astro_vae.surveys import first, folder, frdeep, frdeep2, mirabest, rgc, sdss, simulated_radio
 
 SURVEYS: dict[str, ModuleType] = {
     "simulated_radio": simulated_radio,
@@ -20,6 +20,7 @@ SURVEYS: dict[str, ModuleType] = {
     "frdeep": frdeep,
     "frdeep2": frdeep2,
     "rgc": rgc,
+    "sdss": sdss,
     "folder": folder,
 }
 """The module of each survey."""

@@ -17,7 +17,7 @@ from astro_vae.settings import SourceSettings
 @pytest.mark.parametrize("name", surveys.SURVEYS)
 def test_every_survey_has_its_parts(name: str) -> None:
     module = surveys.survey(name)
-    assert module.KIND == "image"
+    assert module.Source.kind == module.KIND
     assert issubclass(module.Source, SourceSettings)
     assert surveys.SOURCES[name] is module.Source
     assert all(isinstance(column, Column) for column in module.COLUMNS.values())

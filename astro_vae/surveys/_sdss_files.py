@@ -1,0 +1,115 @@
+"""Read the spectrum files of SDSS, BOSS and eBOSS (spec-PLATE-MJD-FIBER.fits, full or lite)."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astro_vae.spectra.spectrum import Spectrum
+from astro_vae.surveys._sdss_sample import PIXEL_BITS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ROW = (
+    "CLASS", "SUBCLASS", "Z", "Z_ERR", "ZWARNING", "RUN2D", "PLUG_RA", "PLUG_DEC", "SOURCETYPE", "OBJTYPE", "TARGETTYPE"
+)
+"""What is read of the catalogue's row, where the survey has it."""
+NEEDED = ("flux", "loglam", "ivar", "and_mask")
+
+
+class UnreadableSpectrumError(Exception):
+    """A file is no spectrum that can be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class SpectrumFile:
+    """A spectrum file in hand.
+
+    Attributes
+    ----------
+    spectrum : Spectrum
+        In 1e-17 erg / (s cm2 Angstrom), vacuum, as observed.
+    row : dict
+        Those of `ROW` that the catalogue has of the object; texts are stripped.
+    """
+
+    spectrum: Spectrum
+    row: dict[str, Any] = field(default_factory=dict)
+
+
+def read_spectrum_file(path: Path, bad_bits: tuple[str, ...] = ()) -> SpectrumFile:
+    """Read a spectrum by the order of its HDUs: 1 is the spectrum, 2 the row of the catalogue.
+
+    Names of HDUs are not looked at, those of columns in any case, and more columns than needed are ignored.
+
+    Parameters
+    ----------
+    path : Path
+    bad_bits : tuple of str
+        Among `PIXEL_BITS`: pixels with one of them set in all exposures (`and_mask`) lose their weight.
+
+    Raises
+    ------
+    UnreadableSpectrumError
+        If the file is empty, truncated, no FITS file or has not these tables.
+    """
+    from astropy.io import fits
+
+    if path.stat().st_size == 0:
+        raise UnreadableSpectrumError("empty file: 0 bytes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # headers of surveys break small rules of the standard
+        warnings.filterwarnings("error", message=".*truncated.*")
+        try:
+            with fits.open(path, memmap=False) as units:
+                return SpectrumFile(_spectrum(units, bad_bits), _row(units))
+        except UnreadableSpectrumError:
+            raise
+        except Exception as error:  # damage shows in many ways: OSError, TypeError, ValueError, IndexError, …
+            said = f"{type(error).__name__}: {error}"
+            size = path.stat().st_size
+            raise UnreadableSpectrumError(f"damaged or truncated FITS file: {size} bytes ({said})") from None
+
+
+def _spectrum(units: Any, bad_bits: tuple[str, ...]) -> Spectrum:
+    import numpy as np
+
+    if len(units) < 3:
+        raise UnreadableSpectrumError(f"{len(units)} HDUs: HDU 1 must be the spectrum, HDU 2 the catalogue's row")
+    columns = {name.lower(): name for name in getattr(units[1].columns, "names", ())} if _is_table(units[1]) else {}
+    missing = [name for name in NEEDED if name not in columns]
+    if missing:
+        raise UnreadableSpectrumError(f"HDU 1 is no spectrum: it has no column {', '.join(missing)}")
+    loglam, flux, ivar = (_native(units[1].data[columns[name]]) for name in ("loglam", "flux", "ivar"))
+    bits = np.int64(sum(1 << PIXEL_BITS[name] for name in bad_bits))
+    bad = units[1].data[columns["and_mask"]].astype(np.int64) & bits != 0
+    return Spectrum(10**loglam, flux, ivar).masked(bad)
+
+
+def _native(column: np.ndarray) -> np.ndarray:
+    return column.astype("f8")
+
+
+def _is_table(unit: Any) -> bool:
+    return getattr(unit, "columns", None) is not None and unit.data is not None
+
+
+def _row(units: Any) -> dict[str, Any]:
+    if not _is_table(units[2]) or len(units[2].data) != 1:
+        raise UnreadableSpectrumError("HDU 2 is not the one row of the catalogue")
+    names = {name.upper(): name for name in units[2].columns.names}
+    row = {name: _plain(units[2].data[names[name]][0]) for name in ROW if name in names}
+    lacking = [name for name in ("CLASS", "Z", "ZWARNING") if name not in row]
+    if lacking:
+        raise UnreadableSpectrumError(f"HDU 2 is not the row of the catalogue: it has no column {', '.join(lacking)}")
+    return row
+
+
+def _plain(value: Any) -> Any:
+    """Return a text, or a number of Python."""
+    if isinstance(value, str):
+        return value.strip()
+    return value.item() if hasattr(value, "item") else value

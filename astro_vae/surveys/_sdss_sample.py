@@ -1,0 +1,131 @@
+"""Say which spectra of SDSS are wanted: a table of plates, dates and fibres, or a query of the database."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astro_vae.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMES = {
+    "plate": ("plate", "plateid", "sdss_plate"), "mjd": ("mjd", "sdss_mjd"),
+    "fiber": ("fiber", "fiberid", "sdss_fiber"), "run2d": ("run2d",),
+}
+FIRST_BOSS_PLATE = 3510  # earlier plates were observed with the SDSS-I spectrographs
+PIXEL_BITS = {
+    "NOPLUG": 0, "BADTRACE": 1, "BADFLAT": 2, "BADARC": 3, "MANYBADCOLUMNS": 4, "MANYREJECTED": 5, "LARGESHIFT": 6,
+    "BADSKYFIBER": 7, "NEARWHOPPER": 8, "WHOPPER": 9, "SMEARIMAGE": 10, "SMEARHIGHSN": 11, "SMEARMEDSN": 12,
+    "NEARBADPIXEL": 16, "LOWFLAT": 17, "FULLREJECT": 18, "PARTIALREJECT": 19, "SCATTEREDLIGHT": 20, "CROSSTALK": 21,
+    "NOSKY": 22, "BRIGHTSKY": 23, "NODATA": 24, "COMBINEREJ": 25, "BADFLUXFACTOR": 26, "BADSKYCHI": 27,
+    "REDMONSTER": 28,
+}
+"""Bits of the mask of pixels, SPPIXMASK; 0 to 12 are those of a fibre, and may be set on half of a spectrum."""
+TEXTS = ("run2d", "specobjid", "bestobjid", "class", "subclass")
+
+
+def read_sample(path: Path) -> pd.DataFrame:
+    """Read a table of spectra: columns plate, mjd and fiber, in any case, and what else it has.
+
+    Returns
+    -------
+    DataFrame
+        With lower-case names; `run2d` is empty where the table has none. A spectrum that is named twice is
+        there once.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, or a column is missing or not a number.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, comment="#", keep_default_na=False, dtype=str, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; set source.sample to your table of plate, mjd and fiber") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a CSV table: {error}") from None
+    table.columns = [str(name).strip().lower().replace("/", "_") for name in table.columns]  # "/" would nest a column
+    for name, others in NAMES.items():
+        found = next((other for other in others if other in table), None)
+        if found is None and name != "run2d":
+            raise UserError(f"{path}: needs a column '{name}'; found: {', '.join(table.columns)}")
+        table[name] = table[found].str.strip() if found else ""
+    for name in ("plate", "mjd", "fiber"):
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        if numbers.isna().any():
+            row = numbers.isna().idxmax()
+            raise UserError(f"{path}: '{name}' is '{table[name][row]}' in row {row + 1}; it must be a whole number")
+        table[name] = numbers.astype("int64")
+    return table.drop_duplicates(["plate", "mjd", "fiber"], ignore_index=True)
+
+
+def typed(value: str, name: str) -> Any:
+    """Return a cell of the sample as a number where it is one, unless its column is of texts."""
+    if name in TEXTS:
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def query_sample(query: str, folder: Path, *, server: str, release: int) -> Path:
+    """Ask the database once, and keep the query and the returned table beside each other.
+
+    Parameters
+    ----------
+    query : str
+        SQL of CasJobs or SkyServer that selects plate, mjd and fiberid.
+    folder : Path
+    server : str
+        Address of SkyServer.
+    release : int
+        Data release.
+
+    Returns
+    -------
+    Path
+        The table, as CSV.
+
+    Raises
+    ------
+    UserError
+        If the server does not answer, refuses the query, or finds nothing.
+    """
+    from astro_vae.files import write_text
+
+    name = query_name(query, release)
+    table = folder / f"{name}.csv"
+    if not table.is_file():
+        write_text(folder / f"{name}.sql", query.strip() + "\n")
+        write_text(table, _asked(query, server, release))
+    return table
+
+
+def query_name(query: str, release: int) -> str:
+    """Return the name of the files of a query: another query, another name."""
+    return f"query-dr{release}-{hashlib.sha256(query.strip().encode()).hexdigest()[:10]}"
+
+
+def _asked(query: str, server: str, release: int) -> str:
+    """Return the answer of the database as CSV."""
+    import io
+
+    from astroquery.sdss import SDSSClass, conf
+
+    try:
+        with conf.set_temp("skyserver_baseurl", server.rstrip("/")):
+            found = SDSSClass().query_sql(query, data_release=release, cache=False, timeout=600)
+    except Exception as error:  # astroquery passes on what its libraries raise: connection, HTTP status, parsing
+        raise UserError(f"{server}: the query was not answered ({type(error).__name__}: {error}); try again, or "
+                        "mend source.query") from None
+    if found is None:
+        raise UserError("source.query: the database has no such spectrum; make the query wider")
+    text = io.StringIO()
+    found.write(text, format="ascii.csv")
+    return text.getvalue()
