@@ -48,6 +48,12 @@ class SpectrumPrepareSettings(Section):
         "Lines of the night sky that are masked: vacuum wavelength as observed, half width of the window.",
         unit="Angstrom",
     )
+    errors: Literal["neighbours", "own"] = setting(
+        "neighbours",
+        "Variance of a bin: its own, or with its covariances with neighbouring bins, which share pixels. The latter "
+        "is right for all that is wider than a bin where bins are taken for independent, as models do, and a tenth "
+        "larger for SDSS on the default grid.",
+    )
     min_valid: float = setting(
         0.5, "A bin is valid when at least this fraction of its width has valid pixels.", gt=0, le=1
     )

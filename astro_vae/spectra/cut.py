@@ -84,7 +84,7 @@ def take(
         observed = observed.without_extinction(candidate.ebv, settings.extinction, settings.r_v)
     rest = observed.masked(sky).at_rest(candidate.redshift)
     edges, bins = pixel_edges(rest.wave_aa), bin_edges(settings.grid, settings.margin)
-    binned = resample(edges, rest.flux, rest.ivar, bins)
+    binned = resample(edges, rest.flux, rest.ivar, bins, neighbours=settings.errors == "neighbours")
     in_sky = resample(edges, np.zeros(len(sky)), sky.astype(float), bins).valid > 0
     layers = _layers(binned, in_sky, settings.min_valid)
     wave = bin_centres(settings.grid, settings.margin)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from astro_vae.spectra.spectrum import LIGHT_KMS
 
-PIXEL_KMS = LIGHT_KMS * math.log(10) * 1e-4
 SIGMAS_KMS = tuple(float(s) for s in np.geomspace(70, 450, 10))
 OFFSETS_KMS = tuple(float(v) for v in np.arange(-200, 201, 50))
+FINE_FACTORS = tuple(float(s) for s in np.geomspace(1 / 1.23, 1.23, 9))
+FINE_STEPS_KMS = tuple(float(v) for v in np.arange(-40, 41, 10))
 STELLAR_ABSORPTION_AA = {"ha": 1.3, "hb": 1.7}
 """Equivalent widths of the absorption under Balmer lines of star-forming galaxies, used for their ratios alone
 (Hopkins et al. 2003, ApJ 599, 971 for H-alpha; Hopkins et al. 2013, MNRAS 430, 2047 has the same for both)."""
@@ -85,8 +85,9 @@ class _Trials:
 def fit_lines(wave_aa: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> tuple[dict[str, Fitted], float]:
     """Fit Gaussian lines of one width and one offset over straight continua.
 
-    Fluxes and continua are linear, and solved for exactly at each width and offset of a fixed set; the pair
-    with the smallest chi-square over all groups of lines is taken. What stars absorb under Balmer lines is
+    Fluxes and continua are linear, and solved for exactly at each width and offset of a coarse set and then of a
+    fine one around the best of it; the pair with the smallest chi-square over all groups of lines is taken. What
+    stars absorb under Balmer lines is
     not modelled.
 
     Parameters
@@ -101,11 +102,15 @@ def fit_lines(wave_aa: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> tuple[
     sigma_kms : float
         Width of the lines, as observed; NaN where no line is covered.
     """
-    trials = [trial for group in GROUPS if (trial := _try_all(group, wave_aa, flux, ivar)) is not None]
+    covered = [data for group in GROUPS if (data := _inside(group, wave_aa, flux, ivar)) is not None]
     lines = dict.fromkeys(LINES, UNKNOWN)
-    if not trials:
+    if not covered:
         return lines, math.nan
-    best = int(np.argmin(np.sum([trial.chi2 for trial in trials], axis=0)))
+    kinematics = [(sigma, offset) for sigma in SIGMAS_KMS for offset in OFFSETS_KMS]
+    sigma, offset = kinematics[_best([_try_all(data, kinematics) for data in covered])]
+    kinematics = [(sigma * factor, offset + step) for factor in FINE_FACTORS for step in FINE_STEPS_KMS]
+    trials = [_try_all(data, kinematics) for data in covered]
+    best = _best(trials)
     for trial in trials:
         continuum, slope = trial.values[best, :2]
         for k, name in enumerate(trial.group.lines, start=2):
@@ -113,24 +118,34 @@ def fit_lines(wave_aa: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> tuple[
             below = continuum + slope * (LINES[name].waves_aa[0] - trial.pivot_aa)
             width = (value / below, error / below) if below > 0 else (math.nan, math.nan)
             lines[name] = Fitted(float(value), error, float(width[0]), float(width[1]))
-    return lines, _kinematics()[best][0]
+    return lines, float(kinematics[best][0])
 
 
-@cache
-def _kinematics() -> list[tuple[float, float]]:
-    """List the trial widths and offsets (km/s)."""
-    return [(sigma, offset) for sigma in SIGMAS_KMS for offset in OFFSETS_KMS]
+def _best(trials: list[_Trials]) -> int:
+    return int(np.argmin(np.sum([trial.chi2 for trial in trials], axis=0)))
 
 
-def _try_all(group: Group, wave_aa: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> _Trials | None:
-    """Fit a group with every trial; None where it is not covered."""
-    low, high = group.window_aa
-    inside = slice(*np.searchsorted(wave_aa, (low, high)).tolist())
-    wave, y, weight = wave_aa[inside], flux[inside], ivar[inside]
-    if not _covered(group, wave, weight):
-        return None
-    pivot = (low + high) / 2
-    profiles = np.stack([_profiles(LINES[name], wave) for name in group.lines], axis=2)  # (T, n, lines)
+class _Data(NamedTuple):
+    """The pixels of a group's window."""
+
+    group: Group
+    wave: np.ndarray
+    flux: np.ndarray
+    ivar: np.ndarray
+
+
+def _inside(group: Group, wave_aa: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> _Data | None:
+    """Return the pixels of a group's window; None where it is not covered."""
+    inside = slice(*np.searchsorted(wave_aa, group.window_aa).tolist())
+    data = _Data(group, wave_aa[inside], flux[inside], ivar[inside])
+    return data if _covered(group, data.wave, data.ivar) else None
+
+
+def _try_all(data: _Data, kinematics: list[tuple[float, float]]) -> _Trials:
+    """Fit a group with every trial width and offset (km/s)."""
+    group, wave, y, weight = data
+    pivot = sum(group.window_aa) / 2
+    profiles = np.stack([_profiles(LINES[name], wave, kinematics) for name in group.lines], axis=2)  # (T, n, lines)
     straight = np.stack([np.ones_like(wave), wave - pivot], axis=1)  # (n, 2)
     design = np.concatenate([np.broadcast_to(straight, (len(profiles), *straight.shape)), profiles], axis=2)
     weighted = design * weight[:, None]
@@ -152,9 +167,9 @@ def _covered(group: Group, wave: np.ndarray, weight: np.ndarray) -> bool:
     return all(pixels.any() and np.mean(weight[pixels] > 0) > 0.7 for pixels in near)
 
 
-def _profiles(line: Line, wave: np.ndarray) -> np.ndarray:
+def _profiles(line: Line, wave: np.ndarray, kinematics: list[tuple[float, float]]) -> np.ndarray:
     """Return the profile of unit flux of a line for every trial: (T, n), per Angstrom."""
-    sigma, offset = (np.array(column)[:, None] / LIGHT_KMS for column in zip(*_kinematics(), strict=True))
+    sigma, offset = (np.array(column)[:, None] / LIGHT_KMS for column in zip(*kinematics, strict=True))
     out = np.zeros((len(sigma), len(wave)))
     for centre, share in zip(line.waves_aa, line.shares, strict=True):
         width = sigma * centre

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from astro_vae.columns import Column
+from astro_vae.spectra.broad import fit_broad
 from astro_vae.spectra.lines import NAMES, bpt_class, fit_lines, ratios
 from astro_vae.spectra.spectrum import Spectrum, air_to_vacuum
 
+BROAD = "broad-line"
 FLUX_UNIT = "1e-17 erg / (s cm2)"
 DENSITY_UNIT = "1e-17 erg / (Angstrom s cm2)"
 """Unit of the flux densities of a spectrum with a flux scale."""
@@ -67,9 +69,15 @@ COLUMNS = {
     "continuum": Column("Median flux density from 5300 to 5850 Angstrom", DENSITY_UNIT, "phot.flux.density"),
     **_line_columns(),
     "line_sigma_kms": Column("Standard deviation of the emission lines, as observed", "km/s", "spect.line.width"),
+    "broad_ew": Column(
+        "Equivalent width of the broad component of H-alpha (H-beta where that is not covered)", "Angstrom",
+        "spect.line.eqWidth",
+    ),
+    "broad_ew_err": Column("Error of broad_ew from the noise", "Angstrom", "stat.error;spect.line.eqWidth"),
+    "broad_sigma_kms": Column("Standard deviation of the broad component", "km/s", "spect.line.width"),
     "log_nii_ha": Column("log10 [NII] 6585 / H-alpha, corrected for stellar absorption", "", "phot.flux;arith.ratio"),
     "log_oiii_hb": Column("log10 [OIII] 5008 / H-beta, corrected for stellar absorption", "", "phot.flux;arith.ratio"),
-    "bpt": Column("Class by the ratios of narrow emission lines", "", "src.class"),
+    "line_class": Column("broad-line, or class by the ratios of narrow emission lines", "", "src.class"),
     **_index_columns(),
     "warning": Column("What makes the measured values doubtful", "", "meta.note"),
 }
@@ -105,6 +113,7 @@ def measure(
         fitted |= {f"{name}_flux": line.flux, f"{name}_flux_err": line.flux_err,
                    f"{name}_ew": line.ew_aa, f"{name}_ew_err": line.ew_aa_err}
     n2, o3 = ratios(lines)
+    broad = fit_broad(native, sigma_kms)
     window = valid & (wave_aa > 5300) & (wave_aa < 5850)
     return {
         "noise": measure_noise(ivar),
@@ -113,12 +122,21 @@ def measure(
         "continuum": float(np.median(flux[window])) if window.any() else math.nan,
         **fitted,
         "line_sigma_kms": sigma_kms,
+        "broad_ew": broad.ew_aa,
+        "broad_ew_err": broad.ew_aa_err,
+        "broad_sigma_kms": broad.sigma_kms,
         "log_nii_ha": n2,
         "log_oiii_hb": o3,
-        "bpt": bpt_class(lines),
+        "line_class": BROAD if broad.found else bpt_class(lines),
         **indices(native),
         "warning": "" if window.any() else "no valid bin from 5300 to 5850 Angstrom",
     }
+
+
+def line_class(spectrum: Spectrum) -> str:
+    """Class a spectrum in the rest frame by its lines: `BROAD`, or what `lines.bpt_class` says."""
+    lines, sigma_kms = fit_lines(spectrum.wave_aa, spectrum.flux, spectrum.ivar)
+    return BROAD if fit_broad(spectrum, sigma_kms).found else bpt_class(lines)
 
 
 def measure_noise(ivar: np.ndarray) -> float:

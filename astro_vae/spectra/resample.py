@@ -47,7 +47,9 @@ def pixel_edges(wave_aa: np.ndarray) -> np.ndarray:
     return np.exp(np.concatenate([[2 * log[0] - inner[0]], inner, [2 * log[-1] - inner[-1]]]))
 
 
-def resample(edges_in: np.ndarray, flux: np.ndarray, ivar: np.ndarray, edges_out: np.ndarray) -> Binned:
+def resample(
+    edges_in: np.ndarray, flux: np.ndarray, ivar: np.ndarray, edges_out: np.ndarray, *, neighbours: bool = False
+) -> Binned:
     r"""Average pixels into bins by the width that they share.
 
     With the shared width :math:`w_{ij}` of pixel i and bin j, over valid pixels,
@@ -55,8 +57,13 @@ def resample(edges_in: np.ndarray, flux: np.ndarray, ivar: np.ndarray, edges_out
     .. math:: f_j = \sum_i w_{ij} f_i / \sum_i w_{ij}, \quad
         \sigma_j^2 = \sum_i w_{ij}^2 \sigma_i^2 / (\sum_i w_{ij})^2
 
-    (Carnall 2017, arXiv:1705.05165, eqs. 1 and 3). Errors of neighbouring bins that share a pixel are
-    correlated; that is left out.
+    (Carnall 2017, arXiv:1705.05165, eqs. 1 and 3). Bins that share a pixel have correlated errors. Where bins
+    are taken for independent all the same, as in a sum over bins of a chi-square, adding its covariances with the
+    other bins to the variance of each keeps the error of whatever is wider than a bin:
+
+    .. math:: \sum_k C_{jk} = \sum_i w_{ij} \Delta_i \sigma_i^2 / (\sum_i w_{ij})^2
+
+    with the width :math:`\Delta_i` of pixel i, up to bins without valid pixels.
 
     Parameters
     ----------
@@ -66,6 +73,8 @@ def resample(edges_in: np.ndarray, flux: np.ndarray, ivar: np.ndarray, edges_out
         Pixels with `ivar` 0 are not valid.
     edges_out : ndarray, shape (L + 1,)
         Edges of the bins, growing.
+    neighbours : bool
+        Add the covariances with other bins to the variance.
     """
     edges = np.union1d(edges_in, edges_out)
     edges = edges[(edges >= max(edges_in[0], edges_out[0])) & (edges <= min(edges_in[-1], edges_out[-1]))]
@@ -82,7 +91,7 @@ def resample(edges_in: np.ndarray, flux: np.ndarray, ivar: np.ndarray, edges_out
         return np.bincount(j, values, bins)
 
     variance = 1 / np.where(ivar > 0, ivar, 1)
-    shared, noise = total(weight), total(weight**2 * variance[i])
+    shared, noise = total(weight), total(weight * (np.diff(edges_in)[i] if neighbours else weight) * variance[i])
     mean = total(weight * flux[i]) / np.where(shared > 0, shared, 1)
     inverse = np.where(shared > 0, shared**2, 0) / np.where(noise > 0, noise, 1)
     widths = np.diff(edges_out)

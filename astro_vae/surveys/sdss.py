@@ -75,9 +75,9 @@ class Source(SourceSettings):
     )
     allow_zwarning: tuple[int, ...] = setting((), "Bits of ZWARNING that do not refuse a spectrum.")
     sky_fibres: bool = setting(False, "Take spectra of empty sky, whatever their class, redshift and warnings.")
-    labels: Literal["class", "subclass", "bpt", "none"] = setting(
-        "class", "Labels: class of the pipeline; class and subclass; for galaxies, class by the ratios of emission "
-        "lines; or none.",
+    labels: Literal["class", "subclass", "lines", "none"] = setting(
+        "class", "Labels: class of the pipeline; class and subclass; class by the emission lines (broad-line, and by "
+        "the ratios of narrow lines star-forming, composite, Seyfert, LINER, or weak lines); or none.",
     )
     ebv_column: str = setting("ebv", "Column of the sample with the Galactic colour excess E(B-V) (mag), if there is.")
     part_column: str = setting("", "Column of the sample with a published split: train, validation or test.")
@@ -208,15 +208,14 @@ def _label(source: Source, known: Candidate) -> str:
     """Return the label that the settings ask for; spectra of empty sky have none."""
     if source.labels == "none" or known.extra["sky_fibre"]:
         return ""
-    if source.labels == "bpt":
-        return _bpt(known) if known.extra["class"] == "GALAXY" else ""
+    if source.labels == "lines":
+        return _line_class(known) if known.extra["class"] != "STAR" else ""
     words = [known.extra["class"], known.extra["subclass"] if source.labels == "subclass" else ""]
     return " ".join(word for word in words if word)
 
 
-def _bpt(known: Candidate) -> str:
-    from astro_vae.spectra.lines import bpt_class, fit_lines
+def _line_class(known: Candidate) -> str:
+    from astro_vae.spectra.measure import line_class
 
     spectrum: Any = known.values
-    rest = spectrum.cleaned().at_rest(known.redshift)
-    return bpt_class(fit_lines(rest.wave_aa, rest.flux, rest.ivar)[0])
+    return line_class(spectrum.cleaned().at_rest(known.redshift))

@@ -1,0 +1,104 @@
+"""Look for a broad component under a Balmer line, the mark of an unobscured active nucleus."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from astro_vae.spectra.lines import LINES
+from astro_vae.spectra.spectrum import LIGHT_KMS, Spectrum
+
+SIGMAS_KMS = tuple(float(s) for s in np.geomspace(700, 4500, 7))
+OFFSETS_KMS = (-600.0, -300.0, 0.0, 300.0, 600.0)
+MIN_GAIN = 0.1  # fraction of the chi-square that the broad component takes away
+MIN_RATIO = 10.0  # flux by its error
+MIN_EW_AA = 10.0
+# These three were chosen on 444 SDSS spectra: 77 of 79 quasars have such a line, and 8 of 365 galaxies.
+
+
+class _Window(NamedTuple):
+    line: str
+    range_aa: tuple[float, float]
+    narrow: tuple[str, ...]
+
+
+WINDOWS = (
+    _Window("ha", (6300.0, 6830.0), ("ha", "nii", "oi", "sii_6718", "sii_6733")),
+    _Window("hb", (4720.0, 5090.0), ("hb", "oiii")),
+)
+"""H-alpha, and H-beta where that is not covered."""
+
+
+class Broad(NamedTuple):
+    """A broad component; NaN where no Balmer line is covered.
+
+    Attributes
+    ----------
+    ew_aa, ew_aa_err : float
+        Equivalent width, positive in emission, and its error from the noise.
+    sigma_kms : float
+        Standard deviation, as observed.
+    found : bool
+        It is significant.
+    """
+
+    ew_aa: float
+    ew_aa_err: float
+    sigma_kms: float
+    found: bool
+
+
+def fit_broad(spectrum: Spectrum, narrow_kms: float) -> Broad:
+    """Fit a broad Gaussian beside narrow lines over a curved continuum, and tell whether it is needed.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        In the rest frame, in vacuum.
+    narrow_kms : float
+        Width of the narrow lines; see `lines.fit_lines`.
+    """
+    for window in WINDOWS:
+        low, high = window.range_aa
+        inside = slice(*np.searchsorted(spectrum.wave_aa, window.range_aa).tolist())
+        wave, flux, ivar = spectrum.wave_aa[inside], spectrum.flux[inside], spectrum.ivar[inside]
+        there = len(wave) > 50 and wave[0] < low + 20 and wave[-1] > high - 20
+        if there and np.mean(ivar > 0) > 0.7 and math.isfinite(narrow_kms):
+            return _fit(window, wave, flux, ivar, narrow_kms)
+    return Broad(math.nan, math.nan, math.nan, False)
+
+
+def _fit(window: _Window, wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray, narrow_kms: float) -> Broad:
+    centre = LINES[window.line].waves_aa[0]
+    x = (wave - centre) / 100
+    components = [c for name in window.narrow for c in LINES[name].waves_aa]
+    basis = np.stack([x**0, x, x**2, *(_profile(wave, c, narrow_kms) for c in components)], axis=1)  # (n, P)
+    without = _solve(basis, flux, ivar)[2]
+    best: tuple[float, ...] = (math.inf,)
+    for sigma in SIGMAS_KMS:
+        for offset in OFFSETS_KMS:
+            broad = _profile(wave, centre * (1 + offset / LIGHT_KMS), sigma)
+            values, errors, chi2 = _solve(np.column_stack([basis, broad]), flux, ivar)
+            best = min(best, (chi2, values[-1], errors[-1], values[0], sigma))
+    chi2, total, error, continuum, sigma = best
+    if not continuum > 0:
+        return Broad(math.nan, math.nan, math.nan, False)
+    gained = chi2 < (1 - MIN_GAIN) * without and total > MIN_RATIO * error
+    return Broad(total / continuum, error / continuum, sigma, bool(gained and total > MIN_EW_AA * continuum))
+
+
+def _profile(wave: np.ndarray, centre: float, sigma_kms: float) -> np.ndarray:
+    """Return a Gaussian of unit flux, per Angstrom: (n,)."""
+    width = centre * sigma_kms / LIGHT_KMS
+    return np.exp(-0.5 * ((wave - centre) / width) ** 2) / (math.sqrt(2 * math.pi) * width)
+
+
+def _solve(basis: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the weighted least-squares solution (P,), its errors (P,) and chi-square."""
+    weighted = basis * ivar[:, None]
+    covariance = np.linalg.pinv(weighted.T @ basis, hermitian=True)
+    values = covariance @ (weighted.T @ flux)
+    errors = np.sqrt(np.maximum(np.diag(covariance), 0))
+    return values, errors, float((ivar * (flux - basis @ values) ** 2).sum())
