@@ -14,9 +14,9 @@ SIGMAS_KMS = tuple(float(s) for s in np.geomspace(70, 450, 10))
 OFFSETS_KMS = tuple(float(v) for v in np.arange(-200, 201, 50))
 FINE_FACTORS = tuple(float(s) for s in np.geomspace(1 / 1.23, 1.23, 9))
 FINE_STEPS_KMS = tuple(float(v) for v in np.arange(-40, 41, 10))
-STELLAR_ABSORPTION_AA = {"ha": 1.3, "hb": 1.7}
-"""Equivalent widths of the absorption under Balmer lines of star-forming galaxies, used for their ratios alone
-(Hopkins et al. 2003, ApJ 599, 971 for H-alpha; Hopkins et al. 2013, MNRAS 430, 2047 has the same for both)."""
+STELLAR_ABSORPTION_AA = 1.3
+"""Equivalent width of the stars' absorption under a Balmer line (that of SDSS galaxies in Hopkins et al. 2003,
+ApJ 599, 971); the ratios of lines are corrected for it, fluxes and widths are not."""
 MIN_RATIO = 3.0  # lines with a smaller flux by its error do not class a galaxy
 
 
@@ -186,13 +186,13 @@ def ratios(lines: dict[str, Fitted]) -> tuple[float, float]:
 
 
 def _ratio(lines: dict[str, Fitted], forbidden: str, balmer: str) -> float:
-    above, below = lines[forbidden].flux, _corrected(lines[balmer], STELLAR_ABSORPTION_AA[balmer])
+    above, below = lines[forbidden].flux, _corrected(lines[balmer])
     return math.log10(above / below) if above > 0 and below > 0 else math.nan
 
 
-def _corrected(line: Fitted, absorbed_aa: float) -> float:
+def _corrected(line: Fitted) -> float:
     continuum = line.flux / line.ew_aa if line.ew_aa else math.nan
-    return line.flux + absorbed_aa * continuum if continuum > 0 else line.flux
+    return line.flux + STELLAR_ABSORPTION_AA * continuum if continuum > 0 else line.flux
 
 
 def bpt_class(lines: dict[str, Fitted]) -> str:
@@ -211,7 +211,7 @@ def bpt_class(lines: dict[str, Fitted]) -> str:
         return ""
     n2, o3 = ratios(lines)
     balmer_err = [lines[name].flux_err for name in ("ha", "hb")]
-    balmer = [_corrected(lines[name], STELLAR_ABSORPTION_AA[name]) for name in ("ha", "hb")]
+    balmer = [_corrected(lines[name]) for name in ("ha", "hb")]
     significant = [lines[name].flux >= MIN_RATIO * lines[name].flux_err for name in ("nii", "oiii")]
     significant += [value >= MIN_RATIO * error for value, error in zip(balmer, balmer_err, strict=True)]
     if not all(significant):

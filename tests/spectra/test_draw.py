@@ -1,0 +1,37 @@
+"""Pictures of spectra: gaps where nothing is valid, and the same bytes every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from astro_vae.spectra.draw import grid, thumbnail
+
+
+def spectra(n: int = 3) -> np.ndarray:
+    x = np.linspace(-1, 1, 300)
+    flux = 1 + 0.3 * x + 3 * np.exp(-0.5 * (x / 0.01) ** 2) * np.arange(n)[:, None]
+    ivar = np.full_like(flux, 400.0)
+    ivar[:, 50:80] = 0
+    return np.stack([flux, ivar], axis=1)
+
+
+def test_a_grid_is_written_and_is_always_the_same(tmp_path: Path) -> None:
+    wave = np.geomspace(3400, 8300, 300)
+    for name in ("a.png", "b.png"):
+        grid(tmp_path / name, spectra(), titles=["x", "y", "z"], wave_aa=wave, suptitle="three", row_labels=["r"])
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    grid(tmp_path / "c.png", spectra()[:, 0], rows=1)
+    assert cv2.imread(str(tmp_path / "c.png")).shape[1] > 3 * 300
+
+
+def test_thumbnails_show_line_and_gap() -> None:
+    picture = cv2.imdecode(np.frombuffer(thumbnail(spectra()[2]), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture.shape == (96, 96)
+    dark = picture < 200
+    assert dark[:, 46:50].sum() > 40  # the line reaches from the bottom to the top
+    assert not dark[:, 20:24].any()  # the gap
+    empty = np.zeros((2, 300))
+    assert np.frombuffer(thumbnail(empty), np.uint8).size > 0
