@@ -17,6 +17,7 @@ ROW = (
     "CLASS", "SUBCLASS", "Z", "Z_ERR", "ZWARNING", "RUN2D", "PLUG_RA", "PLUG_DEC", "SOURCETYPE", "OBJTYPE", "TARGETTYPE"
 )
 """What is read of the catalogue's row, where the survey has it."""
+FITS_BLOCK = 2880  # bytes
 NEEDED = ("flux", "loglam", "ivar", "and_mask")
 
 
@@ -58,8 +59,11 @@ def read_spectrum_file(path: Path, bad_bits: tuple[str, ...] = ()) -> SpectrumFi
     """
     from astropy.io import fits
 
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size == 0:
         raise UnreadableSpectrumError("empty file: 0 bytes")
+    if size % FITS_BLOCK:
+        raise UnreadableSpectrumError(f"truncated, or no FITS file: {size} bytes are not whole blocks of {FITS_BLOCK}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # headers of surveys break small rules of the standard
         warnings.filterwarnings("error", message=".*truncated.*")
@@ -70,7 +74,6 @@ def read_spectrum_file(path: Path, bad_bits: tuple[str, ...] = ()) -> SpectrumFi
             raise
         except Exception as error:  # damage shows in many ways: OSError, TypeError, ValueError, IndexError, …
             said = f"{type(error).__name__}: {error}"
-            size = path.stat().st_size
             raise UnreadableSpectrumError(f"damaged or truncated FITS file: {size} bytes ({said})") from None
 
 
