@@ -184,3 +184,46 @@ def test_load_refuses_what_is_not_a_map(tmp_path: Path, text: str, words: str) -
         settings.load(path, SOURCES)
     with pytest.raises(UserError, match="no such configuration file"):
         settings.load(tmp_path / "none.yaml", SOURCES)
+
+
+class _Spectra(SourceSettings):
+    """A survey of spectra of this test."""
+
+    kind = "spectrum"
+
+
+def _of_spectra(**survey: Any) -> Any:
+    data = _config(source={"survey": "spectra"}, **survey)
+    return validate(settings.Settings, data, origin="test.yaml", sources={"spectra": _Spectra}).surveys["first"]
+
+
+def test_sections_are_those_of_the_kind_of_data() -> None:
+    survey = _of_spectra(prepare={"min_snr": 5}, augment={"mix": 0.5})
+    assert isinstance(survey.view, settings.SpectrumViewSettings)
+    assert (survey.prepare.min_snr, survey.augment.mix) == (5, 0.5)
+    for name in ("prepare", "view", "augment"):
+        written = json.loads(survey.model_dump_json())[name]
+        assert settings.section_class(name, written).model_validate(written) == getattr(survey, name)
+        images = json.loads(_validated(_config()).surveys["first"].model_dump_json())[name]
+        assert settings.section_class(name, images) is settings.SECTIONS["image"][name]
+
+
+def test_the_view_takes_the_grid_that_is_prepared() -> None:
+    assert _of_spectra(prepare={"grid": {"bins": 500}}).view.grid.bins == 500
+    assert _of_spectra(view={"grid": {"bins": 500, "log_start": 3.53 + 250 * 0.00039}}).view.grid.bins == 500
+
+
+@pytest.mark.parametrize(
+    ("survey", "words"),
+    [
+        ({"view": {"grid": {"bins": 500}}}, ["not in the middle of prepare.grid", "starts at 3.6275"]),
+        ({"view": {"grid": {"bins": 1200, "log_start": 3.53 - 100 * 0.00039}}}, ["enlarge prepare.margin"]),
+        ({"view": {"frame": 96}}, ["surveys.first.view", "unknown setting 'frame'"]),
+        ({"view": {"window_aa": [5000, 4000]}}, ["two growing wavelengths"]),
+    ],
+)
+def test_mistakes_in_sections_of_spectra_are_refused(survey: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        _of_spectra(**survey)
+    for word in words:
+        assert word in str(caught.value)

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from astro_vae import settings
 from astro_vae.errors import UserError
-from astro_vae.surveys import first, folder, frdeep, frdeep2, mirabest, rgc, sdss, simulated_radio
+from astro_vae.surveys import first, folder, frdeep, frdeep2, mirabest, rgc, sdss, simulated_radio, spectra_folder
 
 SURVEYS: dict[str, ModuleType] = {
     "simulated_radio": simulated_radio,
@@ -22,6 +22,7 @@ SURVEYS: dict[str, ModuleType] = {
     "rgc": rgc,
     "sdss": sdss,
     "folder": folder,
+    "spectra_folder": spectra_folder,
 }
 """The module of each survey."""
 
