@@ -17,8 +17,9 @@ from astro_vae import files
 PANEL_INCH = (2.6, 1.3)
 INK, ERROR = "#1f4e79", "#b8cbe0"
 THUMBNAIL = 96  # pixels
-MARKED = {  # vacuum, Angstrom
-    "[OII]": 3728.5, "H\N{GREEK SMALL LETTER BETA}": 4862.7, "[OIII]": 5008.2, "H\N{GREEK SMALL LETTER ALPHA}": 6564.6
+MARKED = {  # vacuum wavelength (Angstrom), side of the line on which its name stands
+    "[OII]": (3728.5, "left"), "H\N{GREEK SMALL LETTER BETA} ": (4862.7, "right"), " [OIII]": (5008.2, "left"),
+    "H\N{GREEK SMALL LETTER ALPHA} ": (6564.6, "right"),
 }
 
 
@@ -70,20 +71,20 @@ def show(axes: Axes, spectrum: np.ndarray, wave_aa: np.ndarray | None = None) ->
     flux, error = _with_gaps(spectrum)
     axes.fill_between(x, flux - error, flux + error, step="mid", color=ERROR, lw=0)
     axes.plot(x, flux, color=INK, lw=0.6, drawstyle="steps-mid")
-    low, high = _range(flux)
+    low, high = _range(flux, error)
     axes.set_ylim(low, high)
     axes.set_xlim(x[0], x[-1])
     axes.tick_params(labelsize=5, length=2, pad=1)
-    for name, wave in MARKED.items() if wave_aa is not None else ():
+    for name, (wave, side) in MARKED.items() if wave_aa is not None else ():
         if x[0] < wave < x[-1]:
             axes.axvline(wave, color="0.7", lw=0.4, zorder=0)
-            axes.text(wave, high, name, fontsize=4, ha="center", va="top", color="0.4")
+            axes.text(wave, high, name, fontsize=4, ha=side, va="top", color="0.4")
 
 
 def thumbnail(spectrum: np.ndarray) -> bytes:
     """Return one spectrum, (2, L) or (L,), as a small square PNG."""
-    flux, _ = _with_gaps(spectrum)
-    low, high = _range(flux)
+    flux, error = _with_gaps(spectrum)
+    low, high = _range(flux, error)
     side, scale = THUMBNAIL, 4  # drawn larger and reduced, which smooths the line
     large = side * scale
     x = np.linspace(0.03, 0.97, len(flux)) * large
@@ -108,11 +109,12 @@ def _with_gaps(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(ivar > 0, flux, np.nan), 1 / np.sqrt(safe)
 
 
-def _range(flux: np.ndarray) -> tuple[float, float]:
-    """Return the limits of the drawing: zero or below, and all but the brightest noise."""
+def _range(flux: np.ndarray, error: np.ndarray) -> tuple[float, float]:
+    """Return the limits of the drawing: zero or below, and above all that is brighter than 5 sigma."""
     valid = flux[np.isfinite(flux)]
     if not len(valid):
         return 0.0, 1.0
-    low, high = np.percentile(valid, [0.5, 99.9])
+    low, high = np.percentile(valid, [0.5, 99.5])
     low = min(0.0, float(low))
-    return low, low + 1.1 * max(float(high) - low, 1e-6)
+    high = max([float(high), *flux[flux > 5 * error]])
+    return low, low + 1.1 * max(high - low, 1e-6)
