@@ -46,7 +46,8 @@ class Views:
 
     def __init__(self, objects: Path, split: Path | None, model: TrainedModel) -> None:
         self.objects = open_objects(objects)
-        self.settings, self._shape = model.view, model.shape
+        self.settings: Any = model.view
+        self._shape = model.shape
         self.scaled = bool(self.objects.attributes["scaled"])
         kind = kinds.kind(self.objects.attributes["kind"])
         self._view, self._augment = kind.view, kind.augment

@@ -36,7 +36,7 @@ D4000 = ((3850.0, 3950.0), (4000.0, 4100.0))  # Balogh et al. (1999)
 
 
 def _line_columns() -> dict[str, Column]:
-    columns = {}
+    columns: dict[str, Column] = {}
     for key, name in NAMES.items():
         columns |= {
             f"{key}_flux": Column(f"Flux of {name}", FLUX_UNIT, "phot.flux;spect.line"),
@@ -108,7 +108,7 @@ def measure(
     inside = slice(margin, len(flux) - margin)
     valid = ivar > 0
     lines, sigma_kms = fit_lines(native.wave_aa, native.flux, native.ivar)
-    fitted = {}
+    fitted: dict[str, float] = {}
     for name, line in lines.items():
         fitted |= {f"{name}_flux": line.flux, f"{name}_flux_err": line.flux_err,
                    f"{name}_ew": line.ew_aa, f"{name}_ew_err": line.ew_aa_err}

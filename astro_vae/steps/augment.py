@@ -106,11 +106,12 @@ def _drawn(
 ) -> pd.DataFrame:
     """Return the transform of each example; what is mixed is mixed with objects of the training part."""
     room = kinds.kind(objects.attributes["kind"]).augment
-    if "mate" not in room.PARENTS or not settings.mix:
+    chosen: Any = settings  # of the kind that the room is of
+    if "mate" not in room.PARENTS or not chosen.mix:
         return room.draw_transforms(parents, settings, seed=settings.seed)
     rows = np.sort(training["row"].to_numpy())
     labels = objects.usable["label"].to_numpy()[rows]
-    mates = rows[room.nearest_mates(read_rows(objects, rows), labels, settings.neighbours)]
+    mates = rows[room.nearest_mates(read_rows(objects, rows), labels, chosen.neighbours)]
     return room.draw_transforms(parents, settings, seed=settings.seed, mates=mates[np.searchsorted(rows, parents)])
 
 

@@ -58,7 +58,7 @@ def read_sample(path: Path) -> pd.DataFrame:
     for name in ("plate", "mjd", "fiber"):
         numbers = pd.to_numeric(table[name], errors="coerce")
         if numbers.isna().any():
-            row = numbers.isna().idxmax()
+            row = int(numbers.isna().to_numpy().argmax())
             raise UserError(f"{path}: '{name}' is '{table[name][row]}' in row {row + 1}; it must be a whole number")
         table[name] = numbers.astype("int64")
     return table.drop_duplicates(["plate", "mjd", "fiber"], ignore_index=True)

@@ -37,7 +37,7 @@ class SpectrumTable:
     """
 
     spectrum: Spectrum
-    known: dict[str, float] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)
 
 
 def read_table(path: Path, *, wavelengths: str, wavelength_unit: str, flux_unit: str) -> SpectrumTable:
@@ -159,7 +159,7 @@ def _in_air(header: dict[str, Any], wavelengths: str) -> bool:
     return str(header.get("VACUUM", "T")).strip().lower() in ("f", "false", "0")
 
 
-def _said(header: dict[str, Any]) -> dict[str, float]:
+def _said(header: dict[str, Any]) -> dict[str, Any]:
     found = {}
     for name, keywords in KEYWORDS.items():
         value = next((header[key] for key in keywords if key in header), None)

@@ -70,7 +70,7 @@ def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator
                 yield replace(known, reason=str(error))
 
 
-def _numbers(own: dict[str, Any]) -> dict[str, float]:
+def _numbers(own: dict[str, Any]) -> dict[str, Any]:
     """Return the columns of the table that a candidate has a place for."""
     return {name: float(own[name]) for name in KNOWN if isinstance(own.get(name), (int, float))}
 
