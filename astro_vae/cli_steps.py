@@ -136,7 +136,8 @@ def train(settings: SettingsText, objects: Existing, split: Existing, augmented:
     from astro_vae.steps.train import train as step
 
     seen = Seen(settings)
-    step(seen.model(), *seen.sections("view", "augment"), objects=objects, split=split, augmented=augmented, out=out, execution=execution())
+    step(seen.model(), *seen.sections("view", "augment"), objects=objects, split=split, augmented=augmented,
+         out=out, execution=execution())
 
 
 @steps.command("fit-prior")

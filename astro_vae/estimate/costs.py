@@ -9,7 +9,7 @@ from pathlib import Path
 from astro_vae import surveys
 from astro_vae.errors import UserError
 from astro_vae.estimate.rates import ModelRates, SurveyRates, Trial, has_gpu, threads
-from astro_vae.estimate.sizes import Counts, counts, examples_bytes, values_bytes
+from astro_vae.estimate.sizes import Counts, counts, examples_bytes, side, values_bytes
 from astro_vae.settings import ExecutionSettings, ModelSettings, PcaSettings, SurveySettings, VaeSettings
 
 GB = 1e9
@@ -115,7 +115,7 @@ def of_model(
     prior = settings.products.prior.examples
     per_label = found.labels / 2
     fitting = prior * (MIXTURE + rates.rank / settings.products.rotations)
-    samples = found.labels * settings.products.samples_per_label * settings.view.size**2 * 4 * 2
+    samples = found.labels * settings.products.samples_per_label * side(settings.view) ** 2 * 4 * 2
     rows = found.objects * (5 * model.latents + 60) * 8
     state = COPIES * rates.weights_bytes if is_vae else rates.weights_bytes
     return [
@@ -139,9 +139,9 @@ def _fixed(step: str, model: str, found: Counts, disk_gb: float) -> Cost:
 
 def headline(settings: SurveySettings, found: Counts) -> str:
     """Return in one line what the figures of a survey rest on."""
-    side = settings.view.size
+    width = side(settings.view)
     return (
-        f"{found.objects} objects (from {found.known_from}), {settings.augment.total} examples of {side} x {side} "
+        f"{found.objects} objects (from {found.known_from}), {settings.augment.total} examples of {width} x {width} "
         f"pixels, {examples_bytes(settings.augment, settings.view) / GB:.2f} GB as bytes"
     )
 

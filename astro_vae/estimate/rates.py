@@ -23,11 +23,12 @@ from astro_vae.products import latents
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
 from astro_vae.settings import (
-    AugmentSettings,
+    AnyAugmentSettings,
     ClassifierSettings,
     ExecutionSettings,
     ModelSettings,
     PcaSettings,
+    PrepareSettings,
     SurveySettings,
     VaeSettings,
 )
@@ -111,6 +112,7 @@ class Trial:
             self._data = self._opened()
 
     def _prepared(self) -> tuple[float, float]:
+        assert isinstance(self.settings.prepare, PrepareSettings)  # `counts` refuses others
         size = max(self.settings.prepare.size, 32)
         source = simulated_radio.Source(
             survey="simulated_radio", labelled=IMAGES, unlabelled=0, other=0, anomalies=0, size=size
@@ -142,7 +144,7 @@ class Trial:
         return told["seconds"] / few.total, told["disk"] / told["bytes"]
 
     @property
-    def few(self) -> AugmentSettings:
+    def few(self) -> AnyAugmentSettings:
         """The settings of the augmentation with as many examples as the trials need."""
         return self.settings.augment.model_copy(update={"total": PCA_EXAMPLES, "materialise": True})
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from astro_vae import surveys
 from astro_vae.errors import UserError
 from astro_vae.objects import open_objects
-from astro_vae.settings import AugmentSettings, PrepareSettings, SurveySettings, ViewSettings
+from astro_vae.settings import (
+    AnyAugmentSettings,
+    AnyPrepareSettings,
+    AnyViewSettings,
+    PrepareSettings,
+    SurveySettings,
+    ViewSettings,
+)
 from astro_vae.surveys.candidate import Expected
 
 DEFAULT_LABELS = 2
@@ -37,8 +44,10 @@ def counts(settings: SurveySettings, results: Path) -> Counts:
     Raises
     ------
     UserError
-        If neither is to be had.
+        If neither is to be had, or the survey gives spectra, of which no rates are measured.
     """
+    if not isinstance(settings.prepare, PrepareSettings):
+        raise UserError(f"survey '{settings.source.survey}': only runs on images can be estimated, not on spectra")
     module = surveys.survey(settings.source.survey)
     tell = getattr(module, "expected", None)
     expected: Expected | None = tell(settings.source) if tell else None
@@ -56,11 +65,18 @@ def counts(settings: SurveySettings, results: Path) -> Counts:
     return Counts(expected.objects, expected.labels or DEFAULT_LABELS, expected.scaled, size, "settings")
 
 
-def values_bytes(objects: int, settings: PrepareSettings, *, scaled: bool) -> int:
+def values_bytes(objects: int, settings: AnyPrepareSettings, *, scaled: bool) -> int:
     """Return the bytes of the values in objects.h5, not compressed."""
+    assert isinstance(settings, PrepareSettings)  # see `counts`
     return objects * settings.size**2 * (1 if scaled else 4)
 
 
-def examples_bytes(augment: AugmentSettings, view: ViewSettings) -> int:
+def side(view: AnyViewSettings) -> int:
+    """Return the side (pixel) of what a network sees."""
+    assert isinstance(view, ViewSettings)  # see `counts`
+    return view.size
+
+
+def examples_bytes(augment: AnyAugmentSettings, view: AnyViewSettings) -> int:
     """Return the bytes of all examples in memory."""
-    return augment.total * view.size**2
+    return augment.total * side(view) ** 2
