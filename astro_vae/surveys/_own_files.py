@@ -51,8 +51,8 @@ def list_files(top: Path, endings: tuple[str, ...], labels: str, what: str) -> p
         for p in files
     ]
     rows += [
-        {"address": p.absolute().as_uri(), "path": p.relative_to(top).as_posix(), "bytes": 0, "checksum": "", "status": "failed",
-         "reason": fault} for p, fault in listed if fault
+        {"address": p.absolute().as_uri(), "path": p.relative_to(top).as_posix(), "bytes": 0, "checksum": "",
+         "status": "failed", "reason": fault} for p, fault in listed if fault
     ]
     unmatched = sorted(set(_rows(labels)) - {key for row in rows for key in _keys(str(row["path"]), endings)})
     rows += [

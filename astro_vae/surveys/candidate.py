@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from astro_vae.spectra.spectrum import Spectrum
+from typing import Any
 
 NO_BEAM = (math.nan, math.nan, math.nan)
 
@@ -74,7 +69,7 @@ class Candidate:
     """
 
     object_id: str
-    values: np.ndarray | Spectrum | None
+    values: Any  # of the type that the kind has
     reason: str = ""
     ra: float = math.nan
     dec: float = math.nan
