@@ -25,5 +25,12 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        reports(),
+        of_surveys("report.html"),
+    localrule: True
+
+
+# What needs the network, and nothing else.
+rule downloads:
+    input:
+        of_surveys("manifest.csv"),
     localrule: True

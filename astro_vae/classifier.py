@@ -22,6 +22,7 @@ from astro_vae.files import read_json, step_lock, write_json
 from astro_vae.model import WEIGHTS, save_weights
 from astro_vae.settings import AnyAugmentSettings, AnyViewSettings, ClassifierSettings, ExecutionSettings
 from astro_vae.steps._device import matmul_precision, open_fabric, ran_on
+from astro_vae.steps._scratch import staged
 from astro_vae.steps._training_data import Part, Stream, TrainingData, open_training_data, read_part
 
 CONTRACT = "classifier.json"
@@ -106,8 +107,8 @@ def classifier(
         Folder of the classifier.
     execution : ExecutionSettings
     """
-    with step_lock(out.parent, "classifier"):
-        data = open_training_data((), view, augment, objects=objects, split=split, augmented=augmented)
+    with step_lock(out.parent, "classifier"), staged(augmented, execution.scratch) as near:
+        data = open_training_data((), view, augment, objects=objects, split=split, augmented=near)
         (out / CONTRACT).unlink(missing_ok=True)
         contract = {
             "labels": list(data.labels), "shape": list(data.examples.shape), "inputs": data.contract["inputs"],

@@ -64,13 +64,21 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 @app.command()
 def run(
     config: Annotated[Path, typer.Option(help="Configuration file of the run.")] = Path("config/config.yaml"),
-    cores: Annotated[str, typer.Option(help="Processor cores to use, a number or 'all'.")] = "all",
+    cores: Annotated[
+        str | None, typer.Option(help="Processor cores to use, a number or 'all'; all unless a profile is given.")
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="Folder that says where jobs run: profiles/slurm or profiles/generic.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be done.")] = False,
+    words: Annotated[
+        list[str] | None, typer.Argument(help="After --, further words for Snakemake: options or targets.")
+    ] = None,
 ) -> None:
     """Run the whole workflow of a configuration file; after an interruption the same command goes on."""
     from astro_vae.runner import run_workflow
 
-    raise typer.Exit(run_workflow(config, cores=cores, dry_run=dry_run))
+    raise typer.Exit(run_workflow(config, cores=cores, profile=profile, dry_run=dry_run, words=words or ()))
 
 
 app.command()(init)

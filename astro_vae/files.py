@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from astro_vae import slurm
 from astro_vae.errors import UserError
 
 
@@ -27,7 +28,7 @@ def atomic(path: Path) -> Iterator[Path]:
     prefix = f".{path.stem}.partial-{socket.gethostname()}-"
     for left in path.parent.glob(f"{glob.escape(prefix)}*{glob.escape(path.suffix)}"):
         process = left.name.removeprefix(prefix).removesuffix(path.suffix)
-        if process.isdigit() and not _alive(int(process)):
+        if process.isdigit() and not is_alive(int(process)):
             left.unlink(missing_ok=True)
     partial = path.with_name(f"{prefix}{os.getpid()}{path.suffix}")
     try:
@@ -71,7 +72,8 @@ def step_lock(folder: Path, step: str) -> Iterator[None]:
     """Hold `.<step>.lock` in `folder`, so that two writers of the same files are impossible.
 
     A lock whose process is gone from this host, or whose number another process has by now, is stale and
-    taken over; one of another host is left alone.
+    taken over. One of another host is stale when the queue says that its job has ended, or when its job is
+    this very one, put back into the queue after its node failed; otherwise it is left alone.
 
     Raises
     ------
@@ -90,9 +92,9 @@ def step_lock(folder: Path, step: str) -> Iterator[None]:
 def _take(path: Path, step: str) -> None:
     mine = {
         "host": socket.gethostname(), "process": os.getpid(), "started": _started(os.getpid()),
-        "job": os.environ.get("SLURM_JOB_ID", ""),
+        **slurm.this_job(),
     }
-    candidate = path.with_name(f"{path.name}-{os.getpid()}")
+    candidate = path.with_name(f"{path.name}-{socket.gethostname()}-{os.getpid()}")
     candidate.write_text(json.dumps(mine))
     try:
         for _ in range(10):
@@ -112,7 +114,7 @@ def _clear_if_stale(path: Path, step: str) -> None:
     except (FileNotFoundError, json.JSONDecodeError):
         return
     here = owner["host"] == socket.gethostname()
-    if here and not (_alive(owner["process"]) and _started(owner["process"]) == owner["started"]):
+    if not _holds(owner, here=here):
         _remove(path, owner)
         return
     where = "this machine" if here else f"{owner['host']}, which cannot be asked from here"
@@ -124,9 +126,17 @@ def _clear_if_stale(path: Path, step: str) -> None:
     )
 
 
+def _holds(owner: dict[str, Any], *, here: bool) -> bool:
+    """Tell whether the owner of a lock may still be at work."""
+    if here:
+        return is_alive(owner["process"]) and _started(owner["process"]) == owner["started"]
+    job = {"job": owner["job"], "cluster": owner.get("cluster", "")}
+    return not (owner["job"] and job == slurm.this_job()) and not slurm.is_over(**job)
+
+
 def _remove(path: Path, owner: dict[str, Any]) -> None:
     """Remove a stale lock, but not one that another process has put in its place meanwhile."""
-    aside = path.with_name(f"{path.name}-stale-{os.getpid()}")
+    aside = path.with_name(f"{path.name}-stale-{socket.gethostname()}-{os.getpid()}")
     with contextlib.suppress(FileNotFoundError, FileExistsError):
         path.rename(aside)
         if json.loads(aside.read_text()) != owner:
@@ -134,7 +144,8 @@ def _remove(path: Path, owner: dict[str, Any]) -> None:
     aside.unlink(missing_ok=True)
 
 
-def _alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Tell whether a process of this host is there."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

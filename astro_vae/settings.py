@@ -299,6 +299,10 @@ class ExecutionSettings(Section):
         None, "Folder or address of a mirror of the archives; the environment's ASTRO_VAE_MIRROR comes first."
     )
     downloads: int = setting(4, "Files fetched at the same time.", ge=1, le=16)
+    scratch: str | None = setting(
+        None, "Folder on the disk of a compute node, such as $TMPDIR, that a training copies its examples to and "
+        "reads them from; the copy is removed in the end."
+    )
     checkpoint_minutes: float = setting(3.0, "Time between two checkpoints of a training.", unit="min", gt=0)
     progress: bool = setting(True, "Show progress bars on a terminal.")
 

@@ -16,6 +16,7 @@ FLOORS = {
     "settings_spectra": 0,
     "settings": 0,
     "plan": 0,
+    "slurm": 0,
     "files": 0,
     "objects": 1,
     "download": 1,
@@ -42,7 +43,7 @@ FLOORS = {
 # Within these a module may use those named before it.
 ORDERS = (
     ("errors", "section", "settings_spectra", "settings", "plan"),
-    ("errors", "files"),
+    ("errors", "slurm", "files"),
     ("columns", "objects"),
     ("vae", "linear"),
     ("steps", "classifier"),

@@ -31,6 +31,7 @@ from astro_vae.steps._curves import draw_curves
 from astro_vae.steps._device import matmul_precision, open_fabric, ran_on
 from astro_vae.steps._loop import fit
 from astro_vae.steps._objective import validate
+from astro_vae.steps._scratch import staged
 from astro_vae.steps._training_data import TrainingData, network_input, open_training_data
 from astro_vae.vae.likelihoods import LIKELIHOODS
 
@@ -68,8 +69,8 @@ def train(
     SystemExit
         After a checkpoint, if the process is asked to stop (SIGTERM, SIGINT).
     """
-    with step_lock(out.parent, "train"):
-        data = open_training_data(settings.labels, view, augment, objects=objects, split=split, augmented=augmented)
+    with step_lock(out.parent, "train"), staged(augmented, execution.scratch) as near:
+        data = open_training_data(settings.labels, view, augment, objects=objects, split=split, augmented=near)
         _check_weights(settings, data)
         print(_summary(data), flush=True)
         contract = {

@@ -46,6 +46,15 @@ def params(step):
     return text
 
 
+def growing(amount):
+    """Give the function that asks for `amount` at first and as much more at each retry, which is a new job."""
+
+    def asked(wildcards, attempt):
+        return attempt * amount
+
+    return asked
+
+
 def folder(wildcards):
     """Downloads lie in a folder per survey module, shared by all runs."""
     return f"data/{RUN.surveys[wildcards.survey].source.survey}"
@@ -75,6 +84,6 @@ def of_models(pattern):
     return paths
 
 
-def reports():
-    """List the last file of every survey."""
-    return [f"{RESULTS}/{survey}/report.html" for survey in RUN.surveys]
+def of_surveys(name):
+    """List a file of every survey."""
+    return [f"{RESULTS}/{survey}/{name}" for survey in RUN.surveys]

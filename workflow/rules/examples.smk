@@ -15,8 +15,8 @@ rule augment:
         "../envs/astro_vae.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         settings=params("augment"),
     shell:
@@ -39,8 +39,8 @@ rule classifier:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=growing(6000),
+        runtime=growing(60),
     params:
         settings=params("classifier"),
     shell:

@@ -17,8 +17,8 @@ rule train:
         "../envs/astro_vae.yaml"
     threads: 16
     resources:
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=growing(6000),
+        runtime=growing(120),
     params:
         settings=params("train"),
     # glibc gives freed pages back to the system at every step unless told not to; the first environment

@@ -11,11 +11,10 @@ rule download:
     benchmark:
         f"{SURVEY}/benchmarks/download.tsv"
     retries: 2
+    # On a cluster it runs where the workflow is started: compute nodes often have no network.
+    localrule: True
     conda:
         "../envs/astro_vae.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=240,
     params:
         settings=params("download"),
         folder=folder,
@@ -36,8 +35,8 @@ rule prepare:
     conda:
         "../envs/astro_vae.yaml"
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         settings=params("prepare"),
         folder=folder,
@@ -58,8 +57,8 @@ rule split:
     conda:
         "../envs/astro_vae.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=params("split"),
     shell:

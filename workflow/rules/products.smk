@@ -17,8 +17,8 @@ rule fit_prior:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
-        mem_mb=6000,
-        runtime=30,
+        mem_mb=growing(6000),
+        runtime=growing(30),
     params:
         settings=params("fit-prior"),
     shell:
@@ -43,8 +43,8 @@ rule encode:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=growing(6000),
+        runtime=growing(60),
     params:
         settings=params("encode"),
     shell:
@@ -74,8 +74,8 @@ rule generate:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         settings=params("generate"),
     shell:
@@ -106,8 +106,8 @@ rule rank:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=growing(6000),
+        runtime=growing(60),
     params:
         settings=params("rank"),
     shell:
@@ -139,8 +139,8 @@ rule evaluate:
         "../envs/astro_vae.yaml"
     threads: 8
     resources:
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=growing(6000),
+        runtime=growing(60),
     params:
         settings=params("evaluate"),
         folder=folder_of_output,

@@ -15,11 +15,9 @@ rule compare:
         f"{SURVEY}/logs/compare.log",
     benchmark:
         f"{SURVEY}/benchmarks/compare.tsv"
+    localrule: True
     conda:
         "../envs/astro_vae.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
     shell:
         "python -m astro_vae step compare {input:q} --out {output.table:q} > {log:q} 2>&1"
 
@@ -40,8 +38,8 @@ rule report:
     conda:
         "../envs/astro_vae.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         settings=params("report"),
         folder=folder_of_output,
