@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 CONFIG ?= config/config.yaml
 
-.PHONY: run quick test fast-test lint docs install bench acceptance study-frdeep clean
+.PHONY: run quick downloads test fast-test cluster-test lint docs install bench acceptance study-frdeep clean
 
 run: install
 	$(BIN)/astro-vae run --config $(CONFIG) --cores $(CORES)
@@ -13,11 +13,18 @@ run: install
 quick: install
 	$(BIN)/astro-vae run --config config/quick.yaml --cores $(CORES)
 
+downloads: install
+	$(BIN)/astro-vae run --config $(CONFIG) -- downloads
+
 test: install lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not cluster"
 
 fast-test: install
 	$(BIN)/python -m pytest -m "not slow"
+
+cluster-test: install
+	$(BIN)/python tests/cluster/mini_slurm.py install
+	$(BIN)/python -m pytest tests/cluster -rAs --show-capture=stdout --durations=0
 
 lint: install
 	$(BIN)/ruff check .

@@ -14,6 +14,10 @@ if not workflow.configfiles:
 report: "workflow/report/workflow.rst"
 
 
+# Used with `--software-deployment-method apptainer` only; workflow/envs/astro_vae.def makes it.
+container: "workflow/envs/astro_vae.sif"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/objects.smk"
 include: "workflow/rules/examples.smk"

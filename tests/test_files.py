@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from astro_vae import slurm
 from astro_vae.errors import UserError
 from astro_vae.files import atomic, checksum, read_json, step_lock, write_json, write_text
 
@@ -127,6 +128,37 @@ def test_the_lock_of_another_host_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=running), step_lock(tmp_path, "train"):
         pass
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_the_lock_of_a_job_on_another_host_is_stale_when_the_queue_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, over: bool
+) -> None:
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(slurm, "is_over", lambda job, cluster: asked.append((job, cluster)) or over)
+    path = lock(tmp_path, host="elsewhere", process=7, job="123", cluster="mini")
+    if over:
+        with step_lock(tmp_path, "train"):
+            assert json.loads(path.read_text())["process"] == os.getpid()
+    else:
+        with pytest.raises(UserError, match="process 7 on elsewhere"), step_lock(tmp_path, "train"):
+            pass
+    assert asked[0] == ("123", "mini")
+
+
+@pytest.mark.parametrize(("cluster", "same"), [("mini", True), ("other", False)])
+def test_a_job_that_was_put_back_into_the_queue_takes_its_own_lock_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: str, same: bool
+) -> None:
+    monkeypatch.setattr(slurm, "this_job", lambda: {"job": "123", "cluster": "mini"})
+    monkeypatch.setattr(slurm, "is_over", lambda job, cluster: False)
+    path = lock(tmp_path, host="elsewhere", process=7, job="123", cluster=cluster)
+    if same:
+        with step_lock(tmp_path, "train"):
+            assert json.loads(path.read_text())["host"] == socket.gethostname()
+    else:
+        with pytest.raises(UserError, match="job 123"), step_lock(tmp_path, "train"):
+            pass
 
 
 def test_of_many_processes_one_at_a_time_holds_the_lock(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""The run command: what it passes to Snakemake, and what it clears away before."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from astro_vae import runner, slurm
+from astro_vae.errors import UserError
+from astro_vae.runner import run_workflow
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "config.yaml").touch()
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile" / "config.yaml").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Note the commands instead of running them."""
+    commands: list[list[str]] = []
+
+    def note(command: list[str], folder: Path) -> int:
+        commands.append(command[3:])
+        return 0
+
+    monkeypatch.setattr(runner, "_call", note)
+    return commands
+
+
+def test_all_cores_unless_a_profile_says_where_jobs_run(project: Path, called: list[list[str]]) -> None:
+    config, profile = project / "config.yaml", project / "profile"
+    run_workflow(config, folder=project)
+    run_workflow(config, profile=profile, folder=project)
+    run_workflow(config, profile=profile, cores="3", words=["downloads"], folder=project)
+    first = ["--configfile", str(config)]
+    assert called == [
+        [*first, "--cores", "all", "--rerun-incomplete"],
+        [*first, "--profile", str(profile), "--rerun-incomplete"],
+        [*first, "--profile", str(profile), "--cores", "3", "--rerun-incomplete", "downloads"],
+    ]
+
+
+def test_a_profile_that_is_none(project: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere: no config\.yaml here"):
+        run_workflow(project / "config.yaml", profile=project / "nowhere", folder=project)
+
+
+def test_jobs_of_killed_runs_are_cancelled_before_the_lock_is_cleared(
+    project: Path, called: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = project / ".snakemake" / "log"
+    log.mkdir(parents=True)
+    (log / "1.snakemake.log").write_text("Building DAG of jobs...\nSLURM run ID: 1f-2\nUsing shell: /bin/bash\n")
+    (log / "2.snakemake.log").write_text("SLURM run ID: lab_3a-4\n")
+    (project / ".snakemake" / "locks").mkdir()
+    (project / ".snakemake" / "locks" / "0.output.lock").touch()
+    asked: list[set[str]] = []
+
+    def cancel(names: set[str]) -> list[str]:
+        assert called == []
+        asked.append(names)
+        return ["12", "13_2"]
+
+    monkeypatch.setattr(slurm, "cancel_named", cancel)
+    assert run_workflow(project / "config.yaml", folder=project) == 0
+    assert asked == [{"1f-2", "lab_3a-4"}]
+    assert [command[-1] for command in called] == ["--unlock", "--rerun-incomplete"]
+    assert "job 12, 13_2; a training goes on" in capsys.readouterr().out
+
+
+def test_a_dry_run_cancels_nothing(
+    project: Path, called: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "cancel_named", lambda names: pytest.fail("asked the queue"))
+    run_workflow(project / "config.yaml", dry_run=True, folder=project)
+    assert called[0][-1] == "--dry-run"
+    assert not (project / "results").exists()
+
+
+def test_words_after_two_dashes_reach_snakemake() -> None:
+    from typer.testing import CliRunner
+
+    from astro_vae import cli
+
+    given: dict[str, object] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "run_workflow", lambda config, **options: given.update(options) or 0)
+        done = CliRunner().invoke(cli.app, ["run", "--profile", "profiles/slurm", "--", "--quiet", "downloads"])
+    assert done.exit_code == 0, done.output
+    assert given["words"] == ["--quiet", "downloads"]
+    assert given["profile"] == Path("profiles/slurm")
+
+
+def test_the_interpreter_of_the_run_is_this_one(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(runner, "_call", lambda command, folder: commands.append(command) or 0)
+    run_workflow(project / "config.yaml", folder=project)
+    assert commands[0][:3] == [sys.executable, "-m", "snakemake"]
