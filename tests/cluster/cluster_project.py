@@ -40,6 +40,7 @@ class Project:
             (shutil.copytree if (ROOT / name).is_dir() else _copy)(ROOT / name, folder / name)
         self.scratch = folder / "scratch"
         self.scratch.mkdir()
+        self.heads: list[subprocess.Popen[str]] = []
         self.words = ["--cores", "2", "--", "--max-threads", "1"]
         if profile:
             shutil.copytree(folder / "profiles" / profile, folder / "profiles" / "mine")
@@ -57,8 +58,16 @@ class Project:
             command = [*IDLE, sys.executable, "-m", "astro_vae", "run", "--config",
                        "tests/cluster/tiny.yaml", *self.words, *words]
             environment = {**os.environ, "TMPDIR": str(self.scratch), "PYTHONPATH": str(self.folder)}
-            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=said, stderr=said, text=True,
-                                    start_new_session=True)
+            self.heads.append(subprocess.Popen(command, cwd=self.folder, env=environment, stdout=said, stderr=said,
+                                               text=True, start_new_session=True))
+            return self.heads[-1]
+
+    def kill(self) -> None:
+        """End what still runs, without a word."""
+        for head in self.heads:
+            if head.poll() is None:
+                os.killpg(head.pid, signal.SIGKILL)
+                head.wait()
 
     @property
     def said(self) -> Path:
@@ -100,12 +109,17 @@ def wait(what: str, ready: Callable[[], Any], seconds: float = 900) -> Any:
 
 
 def jobs(**wanted: str) -> list[dict[str, str]]:
-    """List the jobs of the cluster, also ended ones, with these words in these fields; oldest first."""
+    """List the jobs of the cluster that `are`, also ended ones, oldest first."""
     command = ["scontrol", "--oneliner", "show", "job"]
     shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     rows = [dict(word.partition("=")[::2] for word in line.split() if "=" in word) for line in shown.splitlines()]
-    found = [row for row in rows if all(value in row.get(key, "") for key, value in wanted.items())]
-    return sorted(found, key=lambda row: int(row["JobId"]))
+    return sorted((row for row in rows if are(row, **wanted)), key=lambda row: int(row["JobId"]))
+
+
+def are(job: dict[str, str], *, rule: str = "", **fields: str) -> bool:
+    """Tell whether a job is of this rule, or of any, and has these values in these fields."""
+    of_rule = not rule or job.get("Comment", "").startswith(f"rule_{rule}")
+    return of_rule and all(job.get(name) == value for name, value in fields.items())
 
 
 def told(job: dict[str, str]) -> str:

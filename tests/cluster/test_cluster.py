@@ -6,8 +6,6 @@ output (`pytest -rP`) name the job or the line of a log that shows it.
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +17,7 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 import mini_slurm  # noqa: E402
-from cluster_project import Frozen, Project, jobs, told, wait  # noqa: E402
+from cluster_project import Frozen, Project, are, jobs, told, wait  # noqa: E402
 
 from acceptance.interrupted import differences  # noqa: E402
 
@@ -45,59 +43,64 @@ class Story:
         little = {"set-resources": {"augment": {"mem_mb": "150 * attempt**3"}}}
         self.project = Project(folder / "cluster", "slurm", **little, **{"slurm-init-seconds-before-status-checks": 3})
         self.local = Project(folder / "local")
-        self.head = self.project.start()
-        self.drain()
-        self.cancel_from_outside()
-        self.run_out_of_time()
-        self.kill_the_head()
-        self.finish()
+        try:
+            self.head = self.project.start()
+            self.drain()
+            self.cancel_from_outside()
+            self.run_out_of_time()
+            self.kill_the_head()
+            self.finish()
+        finally:
+            self.project.kill()
+            self.local.kill()
 
     def drain(self) -> None:
         """Drain the node of the first job while it runs, until the training has begun."""
         self.project.writer(".prepare.lock")
-        self.drained = jobs(Comment="rule_prepare")[0]["NodeList"]
+        self.drained = jobs(rule="prepare")[0]["NodeList"]
         _scontrol("update", f"nodename={self.drained}", "state=drain", "reason=test")
 
     def cancel_from_outside(self) -> None:
         """Cancel the classifier's job while it runs."""
         self.project.writer(".classifier.lock")
         _scontrol("update", f"nodename={self.drained}", "state=resume")
-        self.cancelled = jobs(Comment="rule_classifier", JobState="RUNNING")[0]["JobId"]
+        self.cancelled = jobs(rule="classifier", JobState="RUNNING")[0]["JobId"]
         subprocess.run(["scancel", self.cancelled], check=True)
 
     def run_out_of_time(self) -> None:
-        """Cut the training's time to a minute once it has a checkpoint; run the other project until it is over."""
+        """Cut the training's time to a minute once it has a checkpoint; the other project runs meanwhile."""
         writer = self.project.writer("cvae/.train.lock")
         self.slow = writer["job"]
         wait("a checkpoint", (self.project.results / "cvae" / "checkpoints" / "last.pt").exists)
         with Frozen(writer["process"]):
             self.asked = jobs(JobId=self.slow)[0]["TimeLimit"]
             _scontrol("update", f"jobid={self.slow}", "timelimit=1")
-            assert self.local.start().wait() == 0, self.local.said.read_text()
-            wait("the end of its time", lambda: jobs(JobId=self.slow, JobState="TIMEOUT"))
+            self.undisturbed = self.local.start()
+            wait("the end of its time", lambda: not jobs(JobId=self.slow, JobState="RUNNING"))
+        wait("the end of its job", lambda: jobs(JobId=self.slow, JobState="TIMEOUT"))
 
     def kill_the_head(self) -> None:
         """Kill the head process while the training goes on in a second job; the same command again takes over."""
+        log = self.project.results / "cvae" / "logs" / "train.log"
+        wait("a training that goes on", lambda: log.exists() and "goes on from" in log.read_text())
         writer = self.project.writer("cvae/.train.lock")
         self.left = writer["job"]
-        log = self.project.results / "cvae" / "logs" / "train.log"
-        wait("a training that goes on", lambda: "goes on from" in log.read_text())
         with Frozen(writer["process"]):
             self.second_command = self.project.start().wait()
-            os.killpg(self.head.pid, signal.SIGKILL)
-            self.head.wait()
+            self.project.kill()
             self.state_without_head = jobs(JobId=self.left)[0]["JobState"]
             self.head = self.project.start()
-            wait("the end of the job that was left", lambda: jobs(JobId=self.left, JobState="CANCELLED"))
+            wait("the end of the job that was left", lambda: not jobs(JobId=self.left, JobState="RUNNING"))
 
     def finish(self) -> None:
-        """Wait for the last run, and keep what the cluster knows of its jobs."""
+        """Wait for both runs, and keep what the cluster knows of its jobs."""
         assert self.head.wait() == 0, self.project.said.read_text()[-6000:]
+        assert self.undisturbed.wait() == 0, self.local.said.read_text()[-6000:]
         self.jobs = jobs()
 
     def of(self, **wanted: str) -> list[dict[str, str]]:
-        """List the jobs of the run with these words in these fields."""
-        return [job for job in self.jobs if all(value in job.get(key, "") for key, value in wanted.items())]
+        """List the jobs of the run with these values."""
+        return [job for job in self.jobs if are(job, **wanted)]
 
 
 @pytest.fixture(scope="module")
@@ -110,24 +113,16 @@ def story(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 def test_training_lands_on_the_gpu_partition(story: Story) -> None:
     for rule in ("train", "classifier"):
-        for job in story.of(Comment=f"rule_{rule}"):
+        for job in story.of(rule=rule):
             print(f"{rule}: {told(job)} {job['TresPerJob']}")
             assert (job["Partition"], job["NodeList"], job["TresPerJob"]) == ("gpu", "n3", "gres:gpu:1")
-    others = [job for job in story.of(Comment="rule_") if job["Partition"] != "gpu"]
+    others = [job for job in story.of() if job["Partition"] != "gpu"]
     assert {job["NodeList"] for job in others} <= {"n1", "n2"}
     assert not any("TresPerJob" in job for job in others)
 
 
-def test_models_wait_as_one_array(story: Story) -> None:
-    tasks = story.of(Comment="rule_train", ArrayTaskId="")
-    array = [job for job in tasks if "ArrayJobId" in job]
-    print("; ".join(f"array {job['ArrayJobId']}, task {job['ArrayTaskId']}" for job in array))
-    assert len(array) == 2
-    assert len({job["ArrayJobId"] for job in array}) == 1
-
-
 def test_a_job_killed_for_its_memory_comes_back_with_more(story: Story) -> None:
-    first, second = story.of(Comment="rule_augment")
+    first, second = story.of(rule="augment")
     print(told(first), told(second), story.project.line(f"SLURM-job '{first['JobId']}' failed"), sep="\n")
     assert first["JobState"] in ENDED_BY_SLURM
     assert second["JobState"] == "COMPLETED"
@@ -144,14 +139,14 @@ def test_a_job_killed_for_its_time_comes_back_with_more_and_goes_on(story: Story
 
 
 def test_a_cancelled_job_comes_back(story: Story) -> None:
-    first, *others = story.of(Comment="rule_classifier")
+    first, *others = story.of(rule="classifier")
     print(told(first), told(others[-1]), story.project.line(f"SLURM-job '{story.cancelled}' failed"), sep="\n")
     assert (first["JobId"], first["JobState"]) == (story.cancelled, "CANCELLED")
     assert others[-1]["JobState"] == "COMPLETED"
 
 
 def test_jobs_go_past_a_drained_node(story: Story) -> None:
-    (prepare,), (split,) = story.of(Comment="rule_prepare"), story.of(Comment="rule_split")
+    (prepare,), (split,) = story.of(rule="prepare"), story.of(rule="split")
     print(told(prepare), told(split), sep="\n")
     assert (prepare["NodeList"], prepare["JobState"]) == (story.drained, "COMPLETED")
     assert split["JobState"] == "COMPLETED"
@@ -165,7 +160,7 @@ def test_a_second_command_is_refused_while_the_first_runs(story: Story) -> None:
 
 def test_after_a_kill_of_the_head_the_same_command_leaves_one_writer(story: Story) -> None:
     (left,) = story.of(JobId=story.left)
-    last = story.of(Comment="rule_train")[-1]
+    last = story.of(rule="train")[-1]
     print(told(left), told(last), story.project.line("cancelled what an earlier run had left"), sep="\n")
     assert story.state_without_head == "RUNNING"
     assert (left["JobState"], last["JobState"]) == ("CANCELLED", "COMPLETED")
@@ -191,16 +186,15 @@ def test_scratch_is_used_and_clean(story: Story) -> None:
 def test_with_another_scheduler_a_killed_head_finds_its_job_again(story: Story, tmp_path: Path) -> None:
     project = Project(tmp_path / "generic", "generic", **{"seconds-between-status-checks": 2})
     product = "results/tiny/simulated/split.csv"
-    head = project.start(product)
+    project.start(product)
     writer = project.writer(".prepare.lock")
     with Frozen(writer["process"]):
-        os.killpg(head.pid, signal.SIGKILL)
-        head.wait()
+        project.kill()
         head = project.start(product)
         wait("the old job's number", lambda: "Resuming incomplete job" in project.said.read_text())
     assert head.wait() == 0, project.said.read_text()
     print(project.line("Resuming incomplete job"))
-    assert len(jobs(JobName="prepare")) == 1
+    assert len([job for job in jobs() if job["JobName"] == "prepare"]) == 1
     for name in ("objects.h5", "split.csv"):
         assert (project.results / name).read_bytes() == (story.local.results / name).read_bytes()
 

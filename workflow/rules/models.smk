@@ -21,9 +21,12 @@ rule train:
         runtime=growing(120),
     params:
         settings=params("train"),
+    # A job that is stopped signals all of its processes. The shell must wait and `tee` must listen until the
+    # training has written its checkpoint and said so.
     # glibc gives freed pages back to the system at every step unless told not to; the first environment
     # variables keep them, which is up to 1.7 times as fast.
     shell:
-        "export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_TOP_PAD_=268435456;"
+        "trap : INT TERM; export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_TOP_PAD_=268435456;"
         " python -m astro_vae step train --settings {params.settings:q} --objects {input.objects:q}"
-        " --split {input.split:q} --augmented {input.augmented:q} --out {output.model:q} 2>&1 | tee {log:q}"
+        " --split {input.split:q} --augmented {input.augmented:q} --out {output.model:q} 2>&1"
+        " | (trap '' INT TERM; exec tee {log:q})"
