@@ -6,6 +6,7 @@ output (`pytest -rP`) name the job or the line of a log that shows it.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -73,16 +74,18 @@ class Story:
         self.slow = writer["job"]
         wait("a checkpoint", (self.project.results / "cvae" / "checkpoints" / "last.pt").exists)
         with Frozen(writer["process"]):
-            self.asked = jobs(JobId=self.slow)[0]["TimeLimit"]
+            (job,) = jobs(JobId=self.slow)
+            self.asked = job["TimeLimit"]
             _scontrol("update", f"jobid={self.slow}", "timelimit=1")
             self.undisturbed = self.local.start()
-            wait("the end of its time", lambda: not jobs(JobId=self.slow, JobState="RUNNING"))
-        wait("the end of its job", lambda: jobs(JobId=self.slow, JobState="TIMEOUT"))
+            wait("the signal before the end of its time", lambda: "CANCELLED" in _log(job))
+        wait("the end of its job", lambda: not jobs(JobId=self.slow, JobState="RUNNING"))
 
     def kill_the_head(self) -> None:
         """Kill the head process while the training goes on in a second job; the same command again takes over."""
         log = self.project.results / "cvae" / "logs" / "train.log"
         wait("a training that goes on", lambda: log.exists() and "goes on from" in log.read_text())
+        self.went_on = _line(log.read_text(), "goes on from")
         writer = self.project.writer("cvae/.train.lock")
         self.left = writer["job"]
         with Frozen(writer["process"]):
@@ -130,12 +133,14 @@ def test_a_job_killed_for_its_memory_comes_back_with_more(story: Story) -> None:
     assert "exceed" in _log(first)
 
 
-def test_a_job_killed_for_its_time_comes_back_with_more_and_goes_on(story: Story) -> None:
+def test_a_training_whose_time_is_up_comes_back_with_more_and_goes_on(story: Story) -> None:
     (first,), (second,) = story.of(JobId=story.slow), story.of(JobId=story.left)
     print(told(first), told(second), sep="\n")
-    assert first["JobState"] == "TIMEOUT"
-    assert (story.asked, second["TimeLimit"]) == ("02:00:00", "04:00:00")
-    print(_line(_log(first), "stopped by SIGTERM"), _line(_log(second), "goes on from"), sep="\n")
+    assert (story.asked, first["TimeLimit"], second["TimeLimit"]) == ("02:00:00", "00:01:00", "04:00:00")
+    stopped = _line(_log(first), "stopped by SIGTERM")
+    print(stopped, story.went_on, sep="\n")
+    examples = [re.findall(r"after (\d+) ", line) for line in (stopped, story.went_on)]
+    assert examples[0] == examples[1]
 
 
 def test_a_cancelled_job_comes_back(story: Story) -> None:
