@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import yaml
 
 from astro_vae import slurm
 from astro_vae.errors import UserError
 from astro_vae.files import step_lock
+
+END_SECONDS = 300.0
 
 
 def run_workflow(
@@ -21,7 +27,7 @@ def run_workflow(
     """Run Snakemake on `config` and return its exit status.
 
     Snakemake's own lock outlives a killed run and cannot be told from a live one. This command holds a
-    lock that can, so it may clear Snakemake's safely. What a killed run has left in the queue of a Slurm
+    lock that can, so it may clear Snakemake's safely. What a killed run has left in the queue of a
     cluster is cancelled before; what a step on this machine may still be writing is guarded by the step's
     lock.
 
@@ -61,25 +67,58 @@ def run_workflow(
     if dry_run:
         return _call([*command, "--dry-run", *words], folder)
     with step_lock(folder / "results", "run"):
-        _end_jobs_of_killed_runs(folder)
-        if any((folder / ".snakemake" / "locks").glob("*")):
+        _end_jobs_of_killed_runs(folder, profile)
+        if _has_lock(folder):
             _call([*command, "--unlock"], folder)
         return _call([*command, "--rerun-incomplete", *words], folder)
 
 
-def _end_jobs_of_killed_runs(folder: Path) -> None:
+def _end_jobs_of_killed_runs(folder: Path, profile: Path | None) -> None:
     """Cancel what earlier runs in this folder have left in the queue: a new run would submit the same jobs again.
 
-    Each run of Snakemake names all its jobs by an identifier that stands in its log.
+    On Slurm each run of Snakemake names all its jobs by an identifier that stands in its log. With other
+    schedulers the log has the numbers of the jobs, and the profile the commands that ask for and cancel them.
     """
-    logs = (folder / ".snakemake" / "log").glob("*.log")
-    names = {name for log in logs for name in re.findall(r"SLURM run ID: (\S+)", log.read_text(errors="replace"))}
-    jobs = slurm.cancel_named(names)
+    texts = [log.read_text(errors="replace") for log in sorted((folder / ".snakemake" / "log").glob("*.log"))]
+    jobs = slurm.cancel_named({name for text in texts for name in re.findall(r"SLURM run ID: (\S+)", text)})
+    numbers = [found for text in texts if (found := re.findall(r"external jobid '([^']+)'", text))]
+    if profile and numbers and _has_lock(folder):
+        jobs += _cancel_by_profile(numbers[-1], profile, folder)
     if jobs:
         print(
             f"astro-vae: cancelled what an earlier run had left in the queue: job {', '.join(jobs)}; "
             "a training goes on from its last checkpoint", flush=True,
         )
+
+
+def _cancel_by_profile(numbers: Sequence[str], profile: Path, folder: Path) -> list[str]:
+    """Cancel those of the jobs that a profile of cluster-generic says are running, and wait for their end."""
+    given = yaml.safe_load((profile / "config.yaml").read_text()) or {}
+    status, cancel = (given.get(f"cluster-generic-{name}-cmd") for name in ("status", "cancel"))
+    if not (status and cancel):
+        return []
+    status, cancel = (str(profile / word) if (profile / word).exists() else word for word in (status, cancel))
+
+    def running() -> list[str]:
+        return [number for number in numbers if _says(f"{status} {shlex.quote(number)}", folder) == "running"]
+
+    jobs = running()
+    if jobs:
+        _says(shlex.join([cancel, *jobs]), folder)
+    deadline = time.monotonic() + END_SECONDS
+    while left := running() if jobs else []:
+        if time.monotonic() > deadline:
+            raise UserError(f"cancelled jobs have not ended after {END_SECONDS:.0f} s: {', '.join(left)}")
+        time.sleep(slurm.POLL_SECONDS)
+    return jobs
+
+
+def _has_lock(folder: Path) -> bool:
+    return any((folder / ".snakemake" / "locks").glob("*"))
+
+
+def _says(command: str, folder: Path) -> str:
+    return subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _call(command: list[str], folder: Path) -> int:

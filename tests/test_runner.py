@@ -75,6 +75,33 @@ def test_jobs_of_killed_runs_are_cancelled_before_the_lock_is_cleared(
     assert "job 12, 13_2; a training goes on" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("killed", [True, False])
+def test_with_other_schedulers_the_commands_of_the_profile_are_asked(
+    project: Path, called: list[list[str]], capsys: pytest.CaptureFixture[str], killed: bool
+) -> None:
+    log, profile = project / ".snakemake" / "log", project / "profile"
+    log.mkdir(parents=True)
+    (log / "1.snakemake.log").write_text("Submitted job 1 with external jobid '5'.\n")
+    (log / "2.snakemake.log").write_text(
+        "Submitted job 1 with external jobid '7'.\nSubmitted job 2 with external jobid '8.pbs'.\n"
+    )
+    (log / "3.snakemake.log").write_text("Unlocked\n")
+    if killed:
+        (project / ".snakemake" / "locks").mkdir()
+        (project / ".snakemake" / "locks" / "0.output.lock").touch()
+    (profile / "ask").write_text(f"#!/bin/sh\n[ -e {project}/$1 ] && echo running || echo success\n")
+    (profile / "ask").chmod(0o755)
+    for number in ("5", "8.pbs"):
+        (project / number).touch()
+    (profile / "cancel").write_text(f"#!/bin/sh\ncd {project} && rm $*\n")
+    (profile / "cancel").chmod(0o755)
+    (profile / "config.yaml").write_text("cluster-generic-status-cmd: ask\ncluster-generic-cancel-cmd: cancel\n")
+    assert run_workflow(project / "config.yaml", profile=profile, folder=project) == 0
+    assert ("job 8.pbs; a training" in capsys.readouterr().out) is killed
+    assert (project / "5").exists()
+    assert (project / "8.pbs").exists() is not killed
+
+
 def test_a_dry_run_cancels_nothing(
     project: Path, called: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
