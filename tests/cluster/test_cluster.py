@@ -88,8 +88,8 @@ class Story:
     def kill_the_head(self) -> None:
         """Kill the head process while the training goes on in a second job; the same command again takes over."""
         log = self.project.results / "cvae" / "logs" / "train.log"
-        wait("a training that goes on", lambda: log.exists() and "goes on from" in log.read_text())
-        self.went_on = _line(log.read_text(), "goes on from")
+        wait("a training that goes on", lambda: log.exists() and "goes on from results" in log.read_text())
+        self.went_on = _line(log.read_text(), "goes on from results")
         writer = self.project.writer("cvae/.train.lock")
         self.left = writer["job"]
         with Frozen(writer["process"]):
