@@ -34,9 +34,9 @@ STEPS = {
     "generate": Step(1, ("products.samples_per_label", "products.samples_seed")),
     "rank": Step(3, ("products.rotations", "products.neighbours", "products.combined", "products.top")),
     "evaluate": Step(
-        1, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed")
+        2, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed")
     ),
-    "compare": Step(1),
+    "compare": Step(2),
     "report": Step(1, ("source", "prepare", "split", "view", "augment", "classifier", "models", "products")),
 }
 
