@@ -69,15 +69,13 @@ def bare(settings: VaeSettings, made: Any) -> float:
         return STEPS * BATCH / (time.perf_counter() - start)
 
 
-def pythae(settings: VaeSettings, made: Any) -> float:
-    """Return examples per second of pythae's BaseTrainer as it comes, with our network inside its VAE."""
-    from pythae.data.datasets import BaseDataset
+def pythae_model(settings: VaeSettings, side: int) -> Any:
+    """Return pythae's VAE with our networks, which see no label, inside."""
     from pythae.models import VAE, VAEConfig
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
-    from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
-    network = model.build(settings, shape=(SIDE, SIDE), n_labels=0)
+    network = model.build(settings, shape=(side, side), n_labels=0)
     nothing = torch.zeros(BATCH, 0)
 
     class Encoder(BaseEncoder):
@@ -97,15 +95,33 @@ def pythae(settings: VaeSettings, made: Any) -> float:
         def forward(self, z: torch.Tensor) -> ModelOutput:
             return ModelOutput(reconstruction=self.network(z, nothing[: len(z)])[:, None])
 
-    vae = VAE(VAEConfig(input_dim=(1, SIDE, SIDE), latent_dim=LATENTS), Encoder(), Decoder())
-    examples = torch.from_numpy(made.all[: STEPS * BATCH]).float()[:, None] / 255
+    return VAE(VAEConfig(input_dim=(1, side, side), latent_dim=settings.latents), Encoder(), Decoder())
+
+
+def pythae_epoch(vae: Any, examples: torch.Tensor) -> float:
+    """Train pythae's model for one epoch with its BaseTrainer as it comes; return examples per second.
+
+    Parameters
+    ----------
+    vae : VAE
+    examples : Tensor of uint8, shape (N, H, W)
+    """
+    from pythae.data.datasets import BaseDataset
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+
+    dataset = BaseDataset(examples.float()[:, None] / 255, torch.zeros(len(examples)))
     with tempfile.TemporaryDirectory() as folder:
         config = BaseTrainerConfig(output_dir=folder, num_epochs=1, per_device_train_batch_size=BATCH, no_cuda=True)
-        trainer = BaseTrainer(vae, BaseDataset(examples, torch.zeros(len(examples))), training_config=config)
+        trainer = BaseTrainer(vae, dataset, training_config=config)
         trainer.prepare_training()
         start = time.perf_counter()
         trainer.train_step(epoch=1)
         return len(examples) / (time.perf_counter() - start)
+
+
+def pythae(settings: VaeSettings, made: Any) -> float:
+    """Return examples per second of pythae's BaseTrainer as it comes, with our network inside its VAE."""
+    return pythae_epoch(pythae_model(settings, SIDE), torch.from_numpy(made.all[: STEPS * BATCH]))
 
 
 def compared(what: str, us: Callable[[], float], them: Callable[[], float], aim: str) -> str:
