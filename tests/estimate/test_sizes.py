@@ -43,9 +43,14 @@ def test_mirabest_is_as_large_as_its_archive() -> None:
     assert (cutouts.objects, cutouts.bytes, cutouts.scaled) == (833, 75_614 + 833 * 377_280, False)
 
 
+def test_a_survey_that_cannot_tell_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="do not tell how many objects there will be; run its download and prepare"):
+        counts(survey({"survey": "rgc"}), tmp_path)
+
+
 def test_objects_are_counted_in_a_folder_or_in_what_was_made_of_it(tmp_path: Path) -> None:
     settings = survey({"survey": "folder", "path": str(tmp_path / "images")})
-    with pytest.raises(UserError, match="do not tell how many objects there will be; run its download and prepare"):
+    with pytest.raises(UserError, match="no such folder; set source.path"):
         counts(settings, tmp_path)
     (tmp_path / "images" / "deeper").mkdir(parents=True)
     for name in ("a.fits", "deeper/b.fits"):

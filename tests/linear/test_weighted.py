@@ -77,7 +77,7 @@ def test_nmf_does_not_fit_what_lies_below_zero_nor_in_gaps() -> None:
     np.testing.assert_array_equal(nmf(changed, weight, K)[1], nmf(x, weight, K)[1])
 
 
-@pytest.mark.parametrize("method", FITS)
+@pytest.mark.parametrize("method", sorted({*FITS} - {"curved_pca"}))
 def test_encoding_is_the_projection_of_weighted_least_squares(method: str) -> None:
     x, weight, _ = survey(noise=1e-3)
     model = WeightedLinear.fit(x, weight, K, method=method).double()

@@ -398,7 +398,7 @@ class TestCourse:
         # The weighted objective is 0, 6, 4, 5: the third ELBO is the highest, but not at beta = 2.
         terms = iter([(10.0, 5.0), (10.0, 2.0), (12.0, 4.0), (11.0, 3.0)])
 
-        def validate(*_: object, seed: int) -> dict[str, float]:
+        def validate(*_: object, seed: int, drawn: bool) -> dict[str, float]:
             reconstruction, kl = next(terms)
             return {"validation_reconstruction": reconstruction, "validation_kl": kl}
 
