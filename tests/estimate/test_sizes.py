@@ -50,7 +50,7 @@ def test_a_survey_that_cannot_tell_says_what_to_run(tmp_path: Path) -> None:
 
 def test_objects_are_counted_in_a_folder_or_in_what_was_made_of_it(tmp_path: Path) -> None:
     settings = survey({"survey": "folder", "path": str(tmp_path / "images")})
-    with pytest.raises(UserError, match="no such folder; set source.path"):
+    with pytest.raises(UserError, match=r"no such folder; set source\.path"):
         counts(settings, tmp_path)
     (tmp_path / "images" / "deeper").mkdir(parents=True)
     for name in ("a.fits", "deeper/b.fits"):
