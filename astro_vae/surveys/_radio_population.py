@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from astro_vae.surveys._radio_sources import ANOMALIES, SPECTRAL_INDEX, Rng
-
-if TYPE_CHECKING:
-    from astro_vae.surveys.simulated_radio import Source
 
 # Median and scatter (natural logarithm) of redshift and size (kpc), near those of MiraBest's confident sources.
 REDSHIFTS = {"FRI": (0.16, 0.5), "FRII": (0.23, 0.5)}
@@ -25,19 +20,23 @@ BRIGHTEST_MJY = 3000.0
 FIELD_RA_DEG, FIELD_DEC_DEG = (110.0, 260.0), (5.0, 60.0)  # where FIRST's beam is round
 
 
-def draw_population(source: Source, rng: Rng) -> pd.DataFrame:
+def draw_population(
+    rng: Rng, *, labelled: int, unlabelled: int, other: int, anomalies: int, min_flux_mjy: float
+) -> pd.DataFrame:
     """Draw a row per object: object_id, label, true_class, position, and what makes its image.
 
     Parameters
     ----------
-    source : Source
-        Numbers of objects and the limit of flux density.
     rng : Generator
+    labelled, unlabelled, other, anomalies : int
+        Numbers of FRI and FRII with and without label, of compact and bent sources, and of planted anomalies.
+    min_flux_mjy : float
+        Least integrated flux density (mJy).
     """
-    classes, labels = _classes(source, rng)
+    classes, labels = _classes(rng, labelled, unlabelled, other, anomalies)
     like = ["FRII" if name in LIKE_FRII else "FRI" for name in classes]
     redshift = _lognormal(rng, [REDSHIFTS[name] for name in like], (0.03, 0.55))
-    flux = np.minimum(source.min_flux_mjy * rng.uniform(size=len(classes)) ** (-1 / COUNTS_SLOPE), BRIGHTEST_MJY)
+    flux = np.minimum(min_flux_mjy * rng.uniform(size=len(classes)) ** (-1 / COUNTS_SLOPE), BRIGHTEST_MJY)
     sin_low, sin_high = np.sin(np.deg2rad(FIELD_DEC_DEG))
     table = pd.DataFrame({
         "object_id": [f"sim_{i:05d}" for i in range(len(classes))],
@@ -52,12 +51,12 @@ def draw_population(source: Source, rng: Rng) -> pd.DataFrame:
     return table.assign(**_sizes(rng, table, like), log_power=_log_power(table))
 
 
-def _classes(source: Source, rng: Rng) -> tuple[list[str], list[str]]:
+def _classes(rng: Rng, labelled: int, unlabelled: int, other: int, anomalies: int) -> tuple[list[str], list[str]]:
     """Return class and label of each object, in random order."""
-    pairs = [(name, name) for name in _alternate(("FRI", "FRII"), source.labelled)]
-    pairs += [(name, "") for name in _alternate(("FRI", "FRII"), source.unlabelled)]
-    pairs += [(name, "") for name in _alternate(("compact", "bent"), source.other)]
-    pairs += [(name, "") for name in _alternate(ANOMALIES, source.anomalies)]
+    pairs = [(name, name) for name in _alternate(("FRI", "FRII"), labelled)]
+    pairs += [(name, "") for name in _alternate(("FRI", "FRII"), unlabelled)]
+    pairs += [(name, "") for name in _alternate(("compact", "bent"), other)]
+    pairs += [(name, "") for name in _alternate(ANOMALIES, anomalies)]
     order = rng.permutation(len(pairs))
     return [pairs[i][0] for i in order], [pairs[i][1] for i in order]
 

@@ -105,7 +105,10 @@ def _simulate(source: Source, place: Path) -> None:
     partial = place.with_name(f".{place.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    truth = draw_population(source, np.random.default_rng(source.seed))
+    truth = draw_population(
+        np.random.default_rng(source.seed), labelled=source.labelled, unlabelled=source.unlabelled, other=source.other,
+        anomalies=source.anomalies, min_flux_mjy=source.min_flux_mjy,
+    )
     telescope = Telescope(source.size, source.pixel_arcsec, source.beam_arcsec, source.noise_mjy / 1000,
                           source.stripe_sigma)
     counts = []

@@ -114,7 +114,8 @@ def test_sources_measure_as_they_were_made(found: list[Candidate]) -> None:
 
 
 def test_the_population_is_physical() -> None:
-    table = draw_population(source(labelled=4000, anomalies=200), np.random.default_rng(1))
+    counts = {"labelled": 4000, "unlabelled": 0, "other": 0, "anomalies": 200}
+    table = draw_population(np.random.default_rng(1), **counts, min_flux_mjy=source().min_flux_mjy)
     assert table["object_id"].is_unique
     assert table["redshift"].between(0.03, 0.55).all()
     assert table["inclination_deg"].between(30, 90).all()
