@@ -11,10 +11,22 @@ from types import ModuleType
 
 from astro_vae import settings
 from astro_vae.errors import UserError
-from astro_vae.surveys import first, folder, frdeep, frdeep2, mirabest, rgc, sdss, simulated_radio, spectra_folder
+from astro_vae.surveys import (
+    first,
+    folder,
+    frdeep,
+    frdeep2,
+    mirabest,
+    rgc,
+    sdss,
+    simulated_radio,
+    simulated_spectra,
+    spectra_folder,
+)
 
 SURVEYS: dict[str, ModuleType] = {
     "simulated_radio": simulated_radio,
+    "simulated_spectra": simulated_spectra,
     "mirabest": mirabest,
     "first": first,
     "frdeep": frdeep,
