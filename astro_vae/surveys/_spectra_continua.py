@@ -46,10 +46,10 @@ class Star(NamedTuple):
 STARS = (
     Star(32000, 2.5, 8, 1.05, 0.00, 0.0),
     Star(16000, 6.0, 14, 1.4, 0.03, 0.0),
-    Star(9500, 13.0, 22, 2.1, 0.12, 0.0),
-    Star(6900, 6.0, 13, 1.6, 0.45, 0.0),
+    Star(9500, 17.0, 22, 2.1, 0.12, 0.0),
+    Star(6900, 7.5, 13, 1.6, 0.45, 0.0),
     Star(5700, 3.0, 8, 1.15, 0.80, 0.05),
-    Star(4600, 1.0, 6, 1.0, 1.10, 0.25),
+    Star(4500, 1.0, 6, 1.0, 1.10, 0.25),
     Star(3600, 0.0, 6, 1.0, 1.20, 1.0),
 )
 AGES_GYR = (0.005, 0.05, 0.3, 1.0, 3.0, 12.0)
@@ -59,22 +59,22 @@ LIGHT = np.array([  # share of each star in the light at 5500 Angstrom, by age
     [0.00, 0.12, 0.66, 0.09, 0.04, 0.07, 0.02],
     [0.00, 0.01, 0.40, 0.33, 0.11, 0.12, 0.03],
     [0.00, 0.00, 0.03, 0.42, 0.31, 0.20, 0.04],
-    [0.00, 0.00, 0.00, 0.10, 0.41, 0.42, 0.07],
+    [0.00, 0.00, 0.00, 0.06, 0.36, 0.48, 0.10],
 ])
 BALMER_AA = tuple(3647.05 * n**2 / (n**2 - 4) for n in range(3, 21))
 BALMER_SHARES = (0.55, 0.9, 1.0, 1.0, 0.95, 0.85, 0.75, 0.65, 0.5, 0.4, 0.32, 0.25, 0.2, 0.16, 0.13, 0.1, 0.08, 0.06)
 JUMP_AA, JUMP_WIDTH_AA = 3700.0, 25.0  # the last lines of the series move the jump to the red
-BREAK_AA, BREAK_WIDTH_AA, BREAK_DEPTH = 3990.0, 12.0, 0.38
+BREAK_AA, BREAK_WIDTH_AA, BREAK_DEPTH = 3990.0, 12.0, 0.47
 METALS = (  # vacuum wavelength, standard deviation, equivalent width in a K star, all in Angstrom
-    (3735, 8, 5.0), (3825, 9, 6.0), (3934.8, 5.0, 8.0), (3969.6, 5.0, 6.5), (4046.8, 3, 1.5), (4227.9, 3, 1.4),
+    (3735, 8, 5.0), (3825, 9, 6.0), (3934.8, 5.0, 8.0), (3969.6, 5.0, 6.5), (4055, 14, 4.0), (4150, 14, 5.0), (4227.9, 3, 1.4),
     (4305, 8, 6.0), (4384.8, 4, 3.5), (4532, 7, 2.8), (4669, 10, 4.0), (5016, 10, 3.5), (5110, 35, 4.0),
-    (5168.7, 2.5, 1.3), (5174.1, 2.5, 1.8), (5185.0, 2.5, 1.9), (5271, 5, 2.6), (5329, 4, 2.0), (5407.7, 4, 1.4),
+    (5168.7, 2.5, 1.0), (5174.1, 2.5, 1.3), (5185.0, 2.5, 1.4), (5271, 5, 2.6), (5329, 4, 2.0), (5407.7, 4, 1.4),
     (5710, 3, 0.8), (5891.6, 1.6, 1.9), (5897.6, 1.6, 1.5), (6497.5, 4, 1.0), (8500.4, 2.5, 1.4), (8544.4, 2.5, 3.4),
     (8664.5, 2.5, 2.8),
 )
 MOLECULES = (  # the same, in an M star
     (3870, 14, 10.0), (4770, 25, 8.0), (4970, 25, 10.0), (5230, 30, 10.0), (5480, 25, 8.0), (5900, 30, 14.0),
-    (6230, 35, 22.0), (6720, 40, 14.0), (7130, 50, 35.0), (7680, 35, 10.0), (8880, 40, 15.0),
+    (6230, 35, 10.0), (6800, 40, 6.0), (7130, 50, 30.0), (7680, 35, 10.0), (8880, 40, 15.0),
 )
 FOREST_LINES, FOREST_SEED = 1500, 20100  # the weak lines are the same for all stars
 IRON = (  # strongest blends of FeII in broad-line nuclei: vacuum wavelength, relative flux (after Boroson & Green 1992)
@@ -98,9 +98,9 @@ def _gaussian(wave_aa: np.ndarray, centre: float, sigma: float) -> np.ndarray:
 def _forest() -> np.ndarray:
     """Return the optical depth of the weak lines in a K star; most are in the blue: (T,)."""
     rng = np.random.default_rng(FOREST_SEED)
-    centres = 3000 * (1 - rng.uniform(0, 1 - (3000 / 9700) ** 2, FOREST_LINES)) ** -0.5
+    centres = 3000 * (1 - rng.uniform(0, 1 - (3000 / 9700) ** 3, FOREST_LINES)) ** (-1 / 3)
     depth = np.zeros_like(TABLE_AA)
-    for centre, strength in zip(centres, rng.exponential(0.5, FOREST_LINES), strict=True):
+    for centre, strength in zip(centres, rng.exponential(0.35, FOREST_LINES), strict=True):
         near = slice(*np.searchsorted(TABLE_AA, (centre - 8, centre + 8)).tolist())
         depth[near] += strength * _gaussian(TABLE_AA[near], centre, 1.5)
     return depth
@@ -158,7 +158,7 @@ def nucleus(slope: float, iron: float, sigma_kms: float) -> np.ndarray:
         Width of these blends.
     """
     power = (TABLE_AA / PIVOT_AA) ** slope
-    balmer = black_body(TABLE_AA, 15000) * 0.25 / (1 + np.exp((TABLE_AA - 3680) / 40))  # the small blue bump
+    balmer = black_body(TABLE_AA, 15000) * 0.2 / (1 + np.exp((TABLE_AA - 3680) / 60))  # the small blue bump
     blends = sum(share * _gaussian(TABLE_AA, at, at * sigma_kms / LIGHT_KMS) for at, share in IRON)
     optical = sum(share for at, share in IRON if 4434 < at < 4684)
     return power + balmer + iron / optical * (4560 / PIVOT_AA) ** slope * blends

@@ -79,8 +79,8 @@ class Properties:
 
 def _quiescent(rng: Rng) -> Properties:
     return Properties(
-        age_gyr=rng.uniform(4, 12), young_share=rng.uniform(0, 0.12), young_age_gyr=rng.uniform(0.8, 2.5),
-        stellar_sigma_kms=rng.uniform(120, 300), gas_ebv=rng.exponential(0.05),
+        age_gyr=rng.uniform(5, 12), young_share=rng.uniform(0, 0.1), young_age_gyr=rng.uniform(0.8, 2.5),
+        stellar_sigma_kms=rng.uniform(120, 300), gas_ebv=rng.exponential(0.15),
     )
 
 
@@ -150,8 +150,7 @@ def _alternate(names: tuple[str, ...], number: int) -> list[str]:
 
 def _row(number: int, name: str, label: str, anomaly: str, source: Source) -> dict[str, Any]:
     rng = np.random.default_rng([source.seed, number])
-    median, scatter = REDSHIFTS.get(name, REDSHIFT)
-    redshift = round(float(np.clip(median * np.exp(rng.normal(0, scatter)), *REDSHIFT_RANGE)), 6)
+    redshift = _redshift(rng, *REDSHIFTS.get(name, REDSHIFT))
     sin_low, sin_high = np.sin(np.deg2rad(FIELD_DEC_DEG))
     error = REDSHIFT_ERR * rng.lognormal(0, 0.4)
     given = redshift + rng.normal(0, error)
@@ -163,6 +162,14 @@ def _row(number: int, name: str, label: str, anomaly: str, source: Source) -> di
         "redshift": round(_wrong(rng, redshift) if anomaly == "wrong_redshift" else given, 6),
         "redshift_err": round(error, 7), "true_flux": round(source.median_flux * rng.lognormal(0, BRIGHTNESS), 4),
     } | {key: round(float(value), 5) for key, value in asdict(DRAW[name](rng)).items()}
+
+
+def _redshift(rng: Rng, median: float, scatter: float) -> float:
+    """Draw until the redshift is in range."""
+    while True:
+        redshift = round(median * float(rng.lognormal(0, scatter)), 6)
+        if REDSHIFT_RANGE[0] < redshift < REDSHIFT_RANGE[1]:
+            return redshift
 
 
 def _wrong(rng: Rng, redshift: float) -> float:

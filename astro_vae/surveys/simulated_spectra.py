@@ -78,7 +78,7 @@ class Source(SourceSettings):
     )
     exposure_s: float = setting(2700.0, "Exposure; photons of object and sky are counted in it.", unit="s", gt=0)
     sky_residual: float = setting(
-        0.02, "Fraction of the night sky's lines that its subtraction leaves, standard deviation.", ge=0, lt=1
+        0.03, "Fraction of the night sky's lines that its subtraction leaves, standard deviation.", ge=0, lt=1
     )
     masked_runs: float = setting(0.7, "Mean number of runs of bad pixels in a spectrum.", unit="run", ge=0, le=20)
     seed: int = setting(1, "Seed of the whole survey.", ge=0)
