@@ -126,8 +126,8 @@ def _featureless(rng: Rng, wave_aa: np.ndarray, flux: np.ndarray) -> np.ndarray:
     return float(np.median(flux)) * (wave_aa / np.median(wave_aa)) ** rng.uniform(-2, 0.5)
 
 
-def _trough(rng: Rng, wave_aa: np.ndarray, flux: np.ndarray) -> np.ndarray:
-    """Take away a broad trough, as outflows or the detector leave them."""
+def _broad_absorption(rng: Rng, wave_aa: np.ndarray, flux: np.ndarray) -> np.ndarray:
+    """Absorb over a broad range, as fast outflows do."""
     centre, sigma = rng.uniform(4400, 8200), rng.uniform(2000, 5000) / LIGHT_KMS
     return flux * (1 - rng.uniform(0.35, 0.8) * np.exp(-0.5 * ((wave_aa / centre - 1) / sigma) ** 4))
 
@@ -136,6 +136,6 @@ CHANGES: dict[str, Callable[[Rng, np.ndarray, np.ndarray], np.ndarray]] = {
     "two_objects": _second_object,
     "spurious_line": _spurious_line,
     "featureless": _featureless,
-    "broad_trough": _trough,
+    "broad_absorption": _broad_absorption,
 }
 """What anomalies do to the spectrum (n,) of an object."""

@@ -20,7 +20,7 @@ HOSTS = {
     "spurious_line": CLASSES,
     "missing_lines": CLASSES[1:3],
     "featureless": CLASSES[:1],
-    "broad_trough": CLASSES,
+    "broad_absorption": CLASSES,
     "flux_step": CLASSES,
 }
 """Kinds of planted anomalies, and the classes of the objects that they befall."""
@@ -135,7 +135,7 @@ def draw_population(source: Source) -> pd.DataFrame:
     Which number gets which class depends on the seed and all numbers of objects; all else of an object on the
     seed, its class and its number alone.
     """
-    kinds = [(name, name, "") for name in _alternate(CLASSES, source.labelled)]
+    kinds: list[tuple[str, str, str]] = [(name, name, "") for name in _alternate(CLASSES, source.labelled)]
     kinds += [(name, "", "") for name in _alternate(CLASSES, source.unlabelled)]
     for i, kind in enumerate(_alternate(tuple(HOSTS), source.anomalies)):
         hosts = HOSTS[kind]

@@ -69,8 +69,8 @@ class Source(SourceSettings):
     )
     unlabelled: int = setting(400, "Objects of the same classes whose label is kept back.", unit="object", ge=0)
     anomalies: int = setting(
-        40, "Planted anomalies (wrong redshift, two objects in one, a spurious line, missing lines, no features, a "
-        "broad trough, a step of the flux calibration), without label.", unit="object", ge=0,
+        40, "Planted anomalies (wrong redshift, two objects in one, a spurious line, missing lines, no features, "
+        "broad absorption, a step of the flux calibration), without label.", unit="object", ge=0,
     )
     median_flux: float = setting(
         16.0, "Median flux density at 5500 Angstrom in the rest frame; objects scatter by 0.45 of its logarithm.",
