@@ -102,21 +102,21 @@ def observable(row: Mapping[Any, Any], wave_aa: np.ndarray, rng: Rng) -> tuple[n
 
 def _step(rng: Rng, wave_aa: np.ndarray) -> np.ndarray:
     """Make the arms of the spectrograph, which meet near 6000 Angstrom, disagree."""
-    by = rng.uniform(1.3, 1.8) ** rng.choice([-1, 1])
+    by = rng.uniform(1.1, 1.7) ** rng.choice([-1, 1])
     return np.where(wave_aa > rng.uniform(5900, 6200), by, 1.0)
 
 
 def _second_object(rng: Rng, wave_aa: np.ndarray, flux: np.ndarray) -> np.ndarray:
-    """Add another galaxy at another redshift, about as bright."""
+    """Add another galaxy at another redshift, as bright or fainter."""
     hosts = HOSTS["two_objects"]
     other = DRAW[hosts[int(rng.integers(len(hosts)))]](rng)
-    return flux + rng.uniform(0.5, 1.2) * emitted(other, wave_aa, rng.uniform(*REDSHIFT_RANGE))
+    return flux + rng.uniform(0.2, 1.2) * emitted(other, wave_aa, rng.uniform(*REDSHIFT_RANGE))
 
 
 def _spurious_line(rng: Rng, wave_aa: np.ndarray, flux: np.ndarray) -> np.ndarray:
     """Add a line that no element has at this redshift."""
     centre, sigma = rng.uniform(4300, 8600), rng.uniform(150, 900) / LIGHT_KMS
-    total = rng.uniform(20, 70) * float(np.interp(centre, wave_aa, flux))
+    total = 7 * 10 ** rng.uniform(0, 1) * float(np.interp(centre, wave_aa, flux))
     width = sigma * centre
     return flux + total * np.exp(-0.5 * ((wave_aa - centre) / width) ** 2) / (np.sqrt(2 * np.pi) * width)
 
@@ -129,7 +129,7 @@ def _featureless(rng: Rng, wave_aa: np.ndarray, flux: np.ndarray) -> np.ndarray:
 def _broad_absorption(rng: Rng, wave_aa: np.ndarray, flux: np.ndarray) -> np.ndarray:
     """Absorb over a broad range, as fast outflows do."""
     centre, sigma = rng.uniform(4400, 8200), rng.uniform(2000, 5000) / LIGHT_KMS
-    return flux * (1 - rng.uniform(0.35, 0.8) * np.exp(-0.5 * ((wave_aa / centre - 1) / sigma) ** 4))
+    return flux * (1 - rng.uniform(0.12, 0.75) * np.exp(-0.5 * ((wave_aa / centre - 1) / sigma) ** 4))
 
 
 CHANGES: dict[str, Callable[[Rng, np.ndarray, np.ndarray], np.ndarray]] = {

@@ -80,7 +80,7 @@ class Properties:
 def _quiescent(rng: Rng) -> Properties:
     return Properties(
         age_gyr=rng.uniform(5, 12), young_share=rng.uniform(0, 0.1), young_age_gyr=rng.uniform(0.8, 2.5),
-        stellar_sigma_kms=rng.uniform(120, 300), gas_ebv=rng.exponential(0.15),
+        stellar_sigma_kms=rng.uniform(120, 300), gas_ebv=min(rng.exponential(0.12), 0.4),
     )
 
 
@@ -141,14 +141,14 @@ def draw_population(source: Source) -> pd.DataFrame:
         hosts = HOSTS[kind]
         kinds.append((hosts[i // len(HOSTS) % len(hosts)], "", kind))
     order = np.random.default_rng(source.seed).permutation(len(kinds))
-    return pd.DataFrame([_row(i, *kinds[j], source) for i, j in enumerate(order)])
+    return pd.DataFrame([_row(i, *kinds[j], source=source) for i, j in enumerate(order)])
 
 
 def _alternate(names: tuple[str, ...], number: int) -> list[str]:
     return [names[i % len(names)] for i in range(number)]
 
 
-def _row(number: int, name: str, label: str, anomaly: str, source: Source) -> dict[str, Any]:
+def _row(number: int, name: str, label: str, anomaly: str, *, source: Source) -> dict[str, Any]:
     rng = np.random.default_rng([source.seed, number])
     redshift = _redshift(rng, *REDSHIFTS.get(name, REDSHIFT))
     sin_low, sin_high = np.sin(np.deg2rad(FIELD_DEC_DEG))
