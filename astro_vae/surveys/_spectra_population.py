@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from astro_vae.surveys.simulated_spectra import Source
 
 Rng = np.random.Generator
 CLASSES = ("quiescent", "star-forming", "narrow-line AGN", "broad-line AGN")
@@ -129,38 +126,50 @@ DRAW: dict[str, Callable[[Rng], Properties]] = dict(
 )
 
 
-def draw_population(source: Source) -> pd.DataFrame:
+def draw_population(
+    seed: int, *, labelled: int, unlabelled: int, anomalies: int, median_flux: float
+) -> pd.DataFrame:
     """Draw a row per object: its name, label, true class, position and redshift, and its `Properties`.
 
     Which number gets which class depends on the seed and all numbers of objects; all else of an object on the
     seed, its class and its number alone.
+
+    Parameters
+    ----------
+    seed : int
+    labelled, unlabelled, anomalies : int
+        Numbers of objects.
+    median_flux : float
+        Median flux density at 5500 Angstrom in the rest frame, 1e-17 erg / (s cm2 Angstrom).
     """
-    kinds: list[tuple[str, str, str]] = [(name, name, "") for name in _alternate(CLASSES, source.labelled)]
-    kinds += [(name, "", "") for name in _alternate(CLASSES, source.unlabelled)]
-    for i, kind in enumerate(_alternate(tuple(HOSTS), source.anomalies)):
+    kinds: list[tuple[str, str, str]] = [(name, name, "") for name in _alternate(CLASSES, labelled)]
+    kinds += [(name, "", "") for name in _alternate(CLASSES, unlabelled)]
+    for i, kind in enumerate(_alternate(tuple(HOSTS), anomalies)):
         hosts = HOSTS[kind]
         kinds.append((hosts[i // len(HOSTS) % len(hosts)], "", kind))
-    order = np.random.default_rng(source.seed).permutation(len(kinds))
-    return pd.DataFrame([_row(i, *kinds[j], source=source) for i, j in enumerate(order)])
+    order = np.random.default_rng(seed).permutation(len(kinds))
+    rows = [_row(np.random.default_rng([seed, i]), f"sim_{i:05d}", *kinds[j]) for i, j in enumerate(order)]
+    table = pd.DataFrame(rows)
+    return table.assign(true_flux=(median_flux * table["true_flux"]).round(4))
 
 
 def _alternate(names: tuple[str, ...], number: int) -> list[str]:
     return [names[i % len(names)] for i in range(number)]
 
 
-def _row(number: int, name: str, label: str, anomaly: str, *, source: Source) -> dict[str, Any]:
-    rng = np.random.default_rng([source.seed, number])
+def _row(rng: Rng, object_id: str, name: str, label: str, anomaly: str) -> dict[str, Any]:
+    """Draw an object; its flux is by the median."""
     redshift = _redshift(rng, *REDSHIFTS.get(name, REDSHIFT))
     sin_low, sin_high = np.sin(np.deg2rad(FIELD_DEC_DEG))
     error = REDSHIFT_ERR * rng.lognormal(0, 0.4)
     given = redshift + rng.normal(0, error)
     return {
-        "object_id": f"sim_{number:05d}", "label": label, "true_class": name, "is_anomaly": int(bool(anomaly)),
+        "object_id": object_id, "label": label, "true_class": name, "is_anomaly": int(bool(anomaly)),
         "anomaly_kind": anomaly, "ra": round(rng.uniform(*FIELD_RA_DEG), 6),
         "dec": round(float(np.rad2deg(np.arcsin(rng.uniform(sin_low, sin_high)))), 6),
         "ebv": round(min(float(rng.lognormal(np.log(0.03), 0.6)), 0.3), 4), "true_redshift": redshift,
         "redshift": round(_wrong(rng, redshift) if anomaly == "wrong_redshift" else given, 6),
-        "redshift_err": round(error, 7), "true_flux": round(source.median_flux * rng.lognormal(0, BRIGHTNESS), 4),
+        "redshift_err": round(error, 7), "true_flux": rng.lognormal(0, BRIGHTNESS),
     } | {key: round(float(value), 5) for key, value in asdict(DRAW[name](rng)).items()}
 
 

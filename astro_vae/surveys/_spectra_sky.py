@@ -1,7 +1,7 @@
 """How simulated spectra are observed: pixels, resolution, sky, noise from photons and detector, bad pixels.
 
-Sky, throughput and resolution are the medians of spectra of the SDSS spectrographs (RUN2D 26), and so is the list
-of the sky's lines: [OI], Na, Hg of street lamps, and above 6800 Angstrom the forest of OH.
+Sky and resolution are medians of spectra of the SDSS spectrographs (RUN2D 26), the throughput is such that errors are
+theirs, and the sky's lines are the peaks of the median sky: [OI], Na, Hg of street lamps, and above 6800 Angstrom OH.
 """
 
 from __future__ import annotations

@@ -7,17 +7,14 @@ beside them. Two thirds of the FRI and FRII sources by default are labelled, eve
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_vae.columns import Column
-from astro_vae.errors import UserError
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
+from astro_vae.surveys._simulated import folder_name, read_truth, simulated
 from astro_vae.surveys.candidate import Candidate, Expected
 
 if TYPE_CHECKING:
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "image"
-TRUTH = "truth.csv"
 FITS_BLOCK = 2880  # bytes; the header takes one
 VERSION = 1  # raised when the same settings give other images
 COLUMNS = {
@@ -73,38 +69,20 @@ def expected(source: Source) -> Expected:
 
 def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:
     """Simulate the survey unless it is there already; return the manifest, a row per FITS file and the truth."""
-    import pandas as pd
-
-    from astro_vae.download import COLUMNS as MANIFEST
-    from astro_vae.files import checksum
-
-    place = folder / _name(source)
-    if not (place / TRUTH).is_file():
-        _simulate(source, place)
-    rows = [
-        {"address": f"simulated:{place.name}/{p.name}", "path": f"{place.name}/{p.name}", "bytes": p.stat().st_size,
-         "checksum": f"sha256:{checksum(p)}", "status": "ok", "reason": ""}
-        for p in [*sorted(place.glob("*.fits")), place / TRUTH]
-    ]
-    return pd.DataFrame(rows, columns=list(MANIFEST))
+    return simulated(_place(source, folder), lambda place: _simulate(source, place))
 
 
-def _name(source: Source) -> str:
-    """Return the name of the folder for these settings: another setting, another folder."""
-    text = json.dumps(source.model_dump(mode="json", exclude={"min_fraction"}) | {"version": VERSION}, sort_keys=True)
-    return f"seed{source.seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+def _place(source: Source, folder: Path) -> Path:
+    return folder / folder_name(source, source.seed, VERSION)
 
 
-def _simulate(source: Source, place: Path) -> None:
-    """Write all files into a temporary folder, and give it its name when it is complete."""
+def _simulate(source: Source, place: Path) -> pd.DataFrame:
+    """Write all files, and return what was drawn."""
     import numpy as np
 
     from astro_vae.surveys._radio_population import draw_population
     from astro_vae.surveys._radio_sky import Telescope
 
-    partial = place.with_name(f".{place.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     truth = draw_population(
         np.random.default_rng(source.seed), labelled=source.labelled, unlabelled=source.unlabelled, other=source.other,
         anomalies=source.anomalies, min_flux_mjy=source.min_flux_mjy,
@@ -115,10 +93,8 @@ def _simulate(source: Source, place: Path) -> None:
     for i, row in enumerate(truth.to_dict("records")):
         image, count = _image(row, telescope, source.neighbour_density, np.random.default_rng([source.seed, i]))
         counts.append(count)
-        _write(partial / f"{row['object_id']}.fits", image, row, source)
-    truth.assign(n_neighbours=counts).to_csv(partial / TRUTH, index=False)
-    shutil.rmtree(place, ignore_errors=True)
-    partial.rename(place)
+        _write(place / f"{row['object_id']}.fits", image, row, source)
+    return truth.assign(n_neighbours=counts)
 
 
 def _image(row: Mapping[Any, Any], telescope: Any, density: float, rng: np.random.Generator) -> tuple[np.ndarray, int]:
@@ -156,16 +132,10 @@ def _write(path: Path, image: np.ndarray, row: Mapping[Any, Any], source: Source
 
 def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
     """Yield the simulated objects in the order of their names."""
-    import pandas as pd
-
     from astro_vae.surveys.fits import UnreadableImageError, read_fits_image
 
-    place = folder / _name(source)
-    try:
-        truth = pd.read_csv(place / TRUTH, keep_default_na=False)
-    except FileNotFoundError:
-        raise UserError(f"{place / TRUTH}: no such file; run the step 'download' again") from None
-    for row in truth.to_dict("records"):
+    place = _place(source, folder)
+    for row in read_truth(place):
         extra = {name: row[name] for name in COLUMNS}
         known: dict[str, Any] = {"object_id": row["object_id"], "label": row["label"], "extra": extra}
         try:

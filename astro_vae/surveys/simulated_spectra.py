@@ -7,17 +7,14 @@ the archive's lite files; what was drawn is in truth.csv beside them. The labels
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from astro_vae.columns import Column
-from astro_vae.errors import UserError
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
+from astro_vae.surveys._simulated import folder_name, read_truth, simulated
 from astro_vae.surveys.candidate import Candidate, Expected
 
 if TYPE_CHECKING:
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
     from astro_vae.surveys._spectra_sky import Observed, Spectrograph
 
 KIND = "spectrum"
-TRUTH = "truth.csv"
 FILE_BYTES = 135_360  # of a spectrum
 VERSION = 1  # raised when the same settings give other spectra
 COLUMNS = {
@@ -92,44 +88,27 @@ def expected(source: Source) -> Expected:
 
 def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:
     """Simulate the survey unless it is there already; return the manifest, a row per spectrum and the truth."""
-    import pandas as pd
-
-    from astro_vae.download import COLUMNS as MANIFEST
-    from astro_vae.files import checksum
-
-    place = folder / _name(source)
-    if not (place / TRUTH).is_file():
-        _simulate(source, place)
-    rows = [
-        {"address": f"simulated:{place.name}/{p.name}", "path": f"{place.name}/{p.name}", "bytes": p.stat().st_size,
-         "checksum": f"sha256:{checksum(p)}", "status": "ok", "reason": ""}
-        for p in [*sorted(place.glob("*.fits")), place / TRUTH]
-    ]
-    return pd.DataFrame(rows, columns=list(MANIFEST))
+    return simulated(_place(source, folder), lambda place: _simulate(source, place))
 
 
-def _name(source: Source) -> str:
-    """Return the name of the folder for these settings: another setting, another folder."""
-    text = json.dumps(source.model_dump(mode="json", exclude={"min_fraction"}) | {"version": VERSION}, sort_keys=True)
-    return f"seed{source.seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+def _place(source: Source, folder: Path) -> Path:
+    return folder / folder_name(source, source.seed, VERSION)
 
 
-def _simulate(source: Source, place: Path) -> None:
-    """Write all files into a temporary folder, and give it its name when it is complete."""
+def _simulate(source: Source, place: Path) -> pd.DataFrame:
+    """Write all files, and return what was drawn."""
     from astro_vae.surveys._spectra_population import draw_population
     from astro_vae.surveys._spectra_sky import Spectrograph
 
-    partial = place.with_name(f".{place.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    truth = draw_population(source)
+    truth = draw_population(
+        source.seed, labelled=source.labelled, unlabelled=source.unlabelled, anomalies=source.anomalies,
+        median_flux=source.median_flux,
+    )
     spectrograph = Spectrograph(source.exposure_s, source.sky_residual, source.masked_runs)
     for number, row in enumerate(truth.to_dict("records")):
         loglam, observed = _observe(row, spectrograph, [source.seed, number, 1])
-        _write(partial / f"{row['object_id']}.fits", loglam, observed, row)
-    truth.to_csv(partial / TRUTH, index=False)
-    shutil.rmtree(place, ignore_errors=True)
-    partial.rename(place)
+        _write(place / f"{row['object_id']}.fits", loglam, observed, row)
+    return truth
 
 
 def _observe(row: Mapping[Any, Any], spectrograph: Spectrograph, seed: list[int]) -> tuple[np.ndarray, Observed]:
@@ -183,17 +162,11 @@ def _write(path: Path, loglam: np.ndarray, observed: Observed, row: Mapping[Any,
 
 def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
     """Yield the simulated objects in the order of their names."""
-    import pandas as pd
-
     from astro_vae.spectra.measure import DENSITY_UNIT
     from astro_vae.surveys._sdss_files import UnreadableSpectrumError, read_spectrum_file
 
-    place = folder / _name(source)
-    try:
-        truth = pd.read_csv(place / TRUTH, keep_default_na=False)
-    except FileNotFoundError:
-        raise UserError(f"{place / TRUTH}: no such file; run the step 'download' again") from None
-    for row in truth.to_dict("records"):
+    place = _place(source, folder)
+    for row in read_truth(place):
         known: dict[str, Any] = {
             "object_id": row["object_id"], "label": row["label"], "unit": DENSITY_UNIT, "ebv": row["ebv"],
             "extra": {name: row[name] for name in COLUMNS},

@@ -15,6 +15,7 @@ from astro_vae.images.measure import measure, measure_noise
 from astro_vae.settings import ExecutionSettings
 from astro_vae.surveys import simulated_radio as survey
 from astro_vae.surveys._radio_population import ANOMALIES_ARCSEC, COMPACT_ARCSEC, RESOLVED_ARCSEC, draw_population
+from astro_vae.surveys._simulated import folder_name
 from astro_vae.surveys.candidate import Candidate
 from astro_vae.surveys.simulated_radio import Source, candidates, obtain
 
@@ -79,7 +80,7 @@ def test_the_same_seed_gives_the_same_bytes(made: tuple[Path, pd.DataFrame], tmp
 
 def test_an_unfinished_simulation_is_made_again(tmp_path: Path) -> None:
     few = source(labelled=2, unlabelled=0, other=0, anomalies=0)
-    left = tmp_path / f".{survey._name(few)}.partial"
+    left = tmp_path / f".{folder_name(few, few.seed, survey.VERSION)}.partial"
     left.mkdir()
     (left / "sim_99999.fits").write_bytes(b"half")
     names = [Path(path).name for path in obtain(few, tmp_path, execution=EXECUTION)["path"]]

@@ -20,6 +20,7 @@ from astro_vae.surveys import _spectra_continua as continua
 from astro_vae.surveys import _spectra_lines as lines
 from astro_vae.surveys import _spectra_sky as telescope
 from astro_vae.surveys import simulated_spectra as survey
+from astro_vae.surveys._simulated import folder_name
 from astro_vae.surveys._spectra_objects import emitted
 from astro_vae.surveys._spectra_population import CLASSES, HOSTS, Properties, draw_population
 from astro_vae.surveys.candidate import Candidate
@@ -46,9 +47,13 @@ def found(made: tuple[Path, pd.DataFrame]) -> list[Candidate]:
     return list(candidates(source(), *made))
 
 
+def population(*, labelled: int, anomalies: int = 0) -> pd.DataFrame:
+    return draw_population(1, labelled=labelled, unlabelled=4, anomalies=anomalies, median_flux=16.0)
+
+
 @pytest.fixture(scope="module")
 def truth() -> pd.DataFrame:
-    return draw_population(source(labelled=1600, anomalies=280))
+    return population(labelled=1600, anomalies=280)
 
 
 def test_the_numbers_that_were_asked_for(found: list[Candidate]) -> None:
@@ -90,7 +95,7 @@ def test_the_same_seed_gives_the_same_bytes(made: tuple[Path, pd.DataFrame], tmp
 
 def test_an_unfinished_simulation_is_made_again(tmp_path: Path) -> None:
     few = source(labelled=4, unlabelled=0, anomalies=0)
-    left = tmp_path / f".{survey._name(few)}.partial"
+    left = tmp_path / f".{folder_name(few, few.seed, survey.VERSION)}.partial"
     left.mkdir()
     (left / "sim_99999.fits").write_bytes(b"half")
     names = [Path(path).name for path in obtain(few, tmp_path, execution=EXECUTION)["path"]]
@@ -264,7 +269,7 @@ def test_anomalies_befall_the_hosts_that_they_can(truth: pd.DataFrame) -> None:
 
 
 def test_an_object_depends_on_seed_class_and_number_alone() -> None:
-    few, many = draw_population(source(anomalies=0)), draw_population(source(labelled=80, anomalies=0))
+    few, many = population(labelled=8), population(labelled=80)
     same = [i for i in range(len(few)) if few["true_class"][i] == many["true_class"][i]]
     assert same
     drop = ["label"]
