@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from astro_vae.model import TrainedModel
+    from astro_vae.trained import TrainedModel
 
 __all__ = ["__version__", "load"]
 __version__ = "0.1.0"

@@ -94,7 +94,8 @@ def classifier(
 ) -> None:
     """Train the judge on the labelled examples and write `out`: weights.safetensors and classifier.json.
 
-    Where the training part has fewer than two labels there is nothing to judge; classifier.json then says so.
+    Where the training part has fewer than two labels, or is of spectra, nothing is judged; classifier.json then
+    says why.
 
     Parameters
     ----------
@@ -114,8 +115,7 @@ def classifier(
             "labels": list(data.labels), "shape": list(data.examples.shape), "inputs": data.contract["inputs"],
             "settings": settings.model_dump(mode="json"),
         }
-        if len(data.labels) < 2:
-            reason = f"the training part has {len(data.labels)} labels; a classifier needs two"
+        if reason := _nothing_to_judge(data):
             print(f"classifier: {reason}")
             write_json(out / CONTRACT, {**contract, "reason": reason})
             return
@@ -126,6 +126,13 @@ def classifier(
         figures = {name: _figures(judge, part, settings.seed) for name, part in parts.items()}
         save_weights(out / WEIGHTS, network)
         write_json(out / CONTRACT, {**contract, **figures, "ran_on": machine})
+
+
+def _nothing_to_judge(data: TrainingData) -> str:
+    """Say why no judge is trained; "" where one is."""
+    if data.weighted:
+        return "data with inverse variances are not judged: a generated sample has none that it could be judged by"
+    return "" if len(data.labels) >= 2 else f"the training part has {len(data.labels)} labels; a classifier needs two"
 
 
 def load_classifier(folder: Path) -> Classifier | None:

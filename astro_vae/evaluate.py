@@ -24,7 +24,7 @@ from astro_vae.products.samples import draw
 from astro_vae.settings import ProductSettings
 from astro_vae.vae.priors import StandardNormal
 
-MEAN_IMAGE_ROTATIONS = 4
+MEAN_ROTATIONS = 4
 SHOWN = 16
 
 
@@ -72,7 +72,7 @@ def _aligned(catalog: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 def _parts(inference: Inference, views: Views, catalog: pd.DataFrame, n: int) -> dict[str, Any]:
     """Measure reconstruction and labels on validation and test."""
     label, inferred = _labels(inference, catalog)
-    mean_image = _mean_image(views, (views.table["part"] == "train").to_numpy() & (label >= 0))
+    mean = _mean(views, (views.table["part"] == "train").to_numpy() & (label >= 0))
     found = {}
     for part in quality.PARTS:
         rows = (views.table["part"] == part).to_numpy() & ((label >= 0) | (views.table["label"] == "").to_numpy())
@@ -80,7 +80,7 @@ def _parts(inference: Inference, views: Views, catalog: pd.DataFrame, n: int) ->
             continue
         groups = views.table["group"].to_numpy()[rows]
         figures = quality.redrawing(
-            inference, views.images(rows), label[rows], inferred[rows], groups=groups, mean_image=mean_image, n=n
+            inference, views.images(rows), label[rows], inferred[rows], groups=groups, mean=mean, n=n
         )
         known = label[rows] >= 0
         if inference.labels:
@@ -111,13 +111,10 @@ def _labels(inference: Inference, catalog: pd.DataFrame) -> tuple[np.ndarray, np
     return inference.label_numbers(catalog["label"]), inference.label_numbers(predicted)
 
 
-def _mean_image(views: Views, rows: np.ndarray) -> np.ndarray:
-    """Return the mean view of the training objects over a few rotations, values 0 to 1."""
-    total = sum(
-        images.sum(axis=0, dtype=np.float64)
-        for block in views.blocks(rows) for images in block.rotations(MEAN_IMAGE_ROTATIONS)
-    )
-    return (total / (MEAN_IMAGE_ROTATIONS * max(int(rows.sum()), 1) * 255)).astype(np.float32)
+def _mean(views: Views, rows: np.ndarray) -> np.ndarray:
+    """Return the mean object of the training part, over a few rotations, as a network takes it."""
+    turned = (seen for block in views.blocks(rows) for seen in block.rotations(MEAN_ROTATIONS))
+    return np.asarray(views.kind.fit.mean(turned))
 
 
 def _samples(inference: Inference, views: Views, path: Path, folder: Path, n: int) -> dict[str, Any]:
@@ -176,5 +173,6 @@ def _anomalies(
 
 def _summary(metrics: Mapping[str, Any]) -> str:
     row = row_of(metrics)
-    words = [f"{name} {row[name]:.4g}" for name in ("test_mse", "test_accuracy", "sample_agreement") if name in row]
+    wanted = ("test_mse", "test_reduced_chi2", "test_accuracy", "sample_agreement")
+    words = [f"{name} {row[name]:.4g}" for name in wanted if name in row]
     return f"{metrics['model']}: " + ", ".join(words)

@@ -6,8 +6,6 @@ import importlib
 from dataclasses import dataclass
 from types import ModuleType
 
-import numpy as np
-
 from astro_vae.errors import UserError
 
 KINDS = {"image": "astro_vae.images", "spectrum": "astro_vae.spectra"}
@@ -44,6 +42,16 @@ class Kind:
         return self._module("view")
 
     @property
+    def orient(self) -> ModuleType:
+        """The orientations in which an object is looked at."""
+        return self._module("orient")
+
+    @property
+    def fit(self) -> ModuleType:
+        """How far objects are from what a model makes of them."""
+        return self._module("fit")
+
+    @property
     def measure(self) -> ModuleType:
         """Noise, fluxes and sizes of one object."""
         return self._module("measure")
@@ -59,6 +67,11 @@ class Kind:
         return self._module("examples")
 
     @property
+    def export(self) -> ModuleType:
+        """Generated objects in files that others read."""
+        return self._module("export")
+
+    @property
     def draw(self) -> ModuleType:
         """Pictures of objects."""
         return self._module("draw")
@@ -72,8 +85,3 @@ def kind(name: str) -> Kind:
     if name not in KINDS:
         raise UserError(f"'{name}' is no kind of data; known: {', '.join(sorted(KINDS))}")
     return Kind(name, KINDS[name])
-
-
-def to_network(images: np.ndarray) -> np.ndarray:
-    """Turn views of bytes (B, *shape) into the float32 values in [0, 1] that a network sees."""
-    return kind("image").view.to_network(images)[0]

@@ -18,11 +18,14 @@ from astro_vae.errors import UserError
     [
         ("cut", ("take", "known", "stored_shape", "grid", "COLUMNS")),
         ("twins", ("twins",)),
-        ("view", ("view", "frame_size", "central", "to_network")),
-        ("measure", ("measure", "measure_noise", "COLUMNS")),
+        ("view", ("view", "frame_size", "central", "to_network", "empty", "fault")),
+        ("orient", ("ORIENTED", "number", "orientations", "upright")),
+        ("fit", ("NAME", "SCORE", "COLUMNS", "misfit", "misfit_of_mean", "mean")),
+        ("measure", ("measure", "measure_noise", "trivial", "COLUMNS", "EXTREMES", "TRIVIAL")),
         ("augment", ("draw_transforms", "apply", "PARENTS", "COLUMNS")),
         ("examples", ("make",)),
-        ("draw", ("grid", "show", "thumbnail")),
+        ("export", ("attributes", "unit", "append")),
+        ("draw", ("grid", "known", "beside", "blank", "show", "thumbnail")),
     ],
 )
 def test_every_kind_has_the_same_furniture(name: str, room: str, functions: tuple[str, ...]) -> None:
@@ -37,7 +40,8 @@ def test_an_unknown_kind_is_refused() -> None:
 
 def test_bytes_become_values_in_zero_to_one() -> None:
     images = np.array([[0, 51, 255]], dtype=np.uint8)
-    seen = kinds.to_network(images)
+    seen, weight = kinds.kind("image").view.to_network(images)
+    assert weight is None
     assert seen.dtype == np.float32
     np.testing.assert_array_equal(seen, np.float32([[0, 0.2, 1]]))
 

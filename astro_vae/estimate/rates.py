@@ -17,7 +17,6 @@ import torch
 from astro_vae import kinds, model
 from astro_vae.classifier import fit_network
 from astro_vae.linear import Ppca
-from astro_vae.model import TrainedModel
 from astro_vae.objects import open_objects
 from astro_vae.products import latents
 from astro_vae.products._inference import Inference
@@ -39,6 +38,7 @@ from astro_vae.steps._loop import fit
 from astro_vae.steps._training_data import TrainingData, open_training_data
 from astro_vae.steps.prepare import prepare
 from astro_vae.surveys import simulated_radio
+from astro_vae.trained import TrainedModel
 from astro_vae.vae.priors import StandardNormal
 
 IMAGES, VALIDATION = 24, 4
@@ -169,7 +169,7 @@ class Trial:
         return ModelRates(seconds, *self._products(module.eval()), weights)
 
     def _pca(self, settings: PcaSettings) -> tuple[Any, float]:
-        x = kinds.to_network(self._data.images(np.arange(PCA_EXAMPLES)))
+        x, _ = kinds.kind(self._data.contract["kind"]).view.to_network(self._data.images(np.arange(PCA_EXAMPLES)))
         latents = min(settings.latents, PCA_EXAMPLES - 1)
         started = time.perf_counter()
         module = Ppca.fit(x, latents, n_labels=len(self._data.labels))

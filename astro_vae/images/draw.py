@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
@@ -15,6 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from astro_vae import files
+from astro_vae.images.view import to_network
+from astro_vae.settings import ViewSettings
 
 COLOURS = "inferno"
 GAMMA = 0.5  # linear colours would show the hot spots of a radio galaxy and hide its lobes
@@ -24,9 +28,10 @@ ARROW = 0.16  # length of the arrows of the compass, by the side of a panel
 
 
 def grid(
-    path: Path, images: np.ndarray, *, titles: Sequence[str] | None = None, rows: int | None = None,
-    columns: int | None = None, row_labels: Sequence[str] | None = None, suptitle: str | None = None,
-    north_deg: float | np.ndarray | None = None, pixel_arcsec: float | np.ndarray | None = None,
+    path: Path, images: np.ndarray | Sequence[np.ndarray], *, titles: Sequence[str] | None = None,
+    rows: int | None = None, columns: int | None = None, row_labels: Sequence[str] | None = None,
+    suptitle: str | None = None, north_deg: float | np.ndarray | None = None,
+    pixel_arcsec: float | np.ndarray | None = None,
 ) -> None:
     """Write a picture of many images, with compass and scale where the sky is known.
 
@@ -34,7 +39,7 @@ def grid(
     ----------
     path : Path
         The suffix says the format.
-    images : ndarray, shape (N, H, W)
+    images : ndarray, shape (N, H, W), or sequence of N
         uint8, or float from 0 to 1; row 0 is South.
     titles : sequence of N str, optional
     rows, columns : int, optional
@@ -65,9 +70,45 @@ def grid(
         figure.savefig(partial, dpi=150, metadata={"Software": None} if path.suffix == ".png" else None)
 
 
+def known(view: ViewSettings, objects: pd.DataFrame, n: int) -> dict[str, Any]:
+    """Return what `grid` is to know of n panels: direction of North and pixel scale, where all objects have the same.
+
+    Parameters
+    ----------
+    view : ViewSettings
+    objects : DataFrame
+        Rows of the object table.
+    n : int
+    """
+    found = {}
+    for name in ("north_deg", "pixel_arcsec"):
+        values = objects[name].to_numpy(float) if name in objects else np.array([np.nan])
+        if len(values) and np.all(values == values[0]):
+            found[name] = np.full(n, values[0])
+    return found
+
+
+def beside(seen: np.ndarray, redrawn: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Return the rows in which objects and what a model makes of them are drawn, with their names.
+
+    Parameters
+    ----------
+    seen : ndarray, shape (N, size, size)
+        Views.
+    redrawn : ndarray, shape (N, size, size)
+    """
+    return [("object", to_network(seen)[0]), ("as the model redraws it", redrawn)]
+
+
+def blank(seen: np.ndarray) -> np.ndarray:
+    """Return what fills the places that images (N, H, W) leave in a row: a black one."""
+    return np.zeros(seen.shape[1:], np.float32)
+
+
 def show(axes: Axes, image: np.ndarray) -> None:
-    """Show one image (H, W), uint8 or float from 0 to 1, with its row 0 below."""
+    """Show one image (H, W), uint8 or float, of which 0 to 1 is shown, with its row 0 below."""
     white = 255 if image.dtype == np.uint8 else 1
+    image = np.clip(image, 0, white)
     axes.imshow(image, origin="lower", cmap=COLOURS, norm=PowerNorm(GAMMA, 0, white), interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])

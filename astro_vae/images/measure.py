@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from astropy.stats import mad_std, sigma_clipped_stats
 
 from astro_vae.columns import Column
@@ -44,6 +45,38 @@ COLUMNS = {
     "warning": Column("What makes the measured values doubtful", "", "meta.note"),
 }
 """Columns that `measure` and `measure_scaled` return."""
+
+EXTREMES = {
+    "las_arcsec": ("very large ({:.0f} arcsec)", ""),
+    "n_components": ("{:.0f} components", ""),
+    "total_flux": ("very bright ({:.3g} Jy)", ""),
+    "axis_ratio": ("round for this survey (axis ratio {:.2f})", "very thin (axis ratio {:.2f})"),
+}
+"""What to say of an object by measured column: where it is among the highest, and where it is among the lowest."""
+
+TRIVIAL = {
+    "trivial_flux": Column("Trivial score: integrated flux density; peak where that is not known", "", "stat.value"),
+    "trivial_size": Column("Trivial score: largest angular size", "", "stat.value"),
+    "trivial_nonzero": Column("Trivial score: pixels above the threshold", "", "stat.value"),
+}
+"""Columns that `trivial` returns."""
+
+
+def trivial(table: pd.DataFrame) -> pd.DataFrame:
+    """Return scores of strangeness that need no model, higher is stranger; NaN where a column was not measured.
+
+    Parameters
+    ----------
+    table : DataFrame, N rows
+        Of an object file.
+    """
+    unknown = pd.Series(np.nan, index=table.index)
+    flux, peak, size, nonzero = (
+        table.get(name, unknown).astype(float) for name in ("total_flux", "peak_flux", "las_arcsec", "n_nonzero")
+    )
+    return pd.DataFrame({
+        "trivial_flux": peak if flux.isna().all() else flux, "trivial_size": size, "trivial_nonzero": nonzero,
+    })
 
 
 def measure_noise(image: np.ndarray, method: str) -> float:

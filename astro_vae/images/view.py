@@ -85,8 +85,23 @@ def view(values: np.ndarray, table: pd.DataFrame, settings: ViewSettings, *, sca
 
 
 def to_network(seen: np.ndarray) -> tuple[np.ndarray, None]:
-    """Return values as a network takes them: float32 (B, size, size) in [0, 1]; pixels have no weights."""
-    return np.asarray(seen, dtype=np.float32) / np.float32(255), None
+    """Return bytes, or values in [0, 1], as a network takes them: float32 (B, size, size); pixels have no weights."""
+    values = np.asarray(seen, dtype=np.float32)
+    return (values / np.float32(255) if seen.dtype == np.uint8 else values), None
+
+
+def empty(shape: tuple[int, ...]) -> np.ndarray:
+    """Return the views of no object, for a network that sees this shape: uint8 (0, *shape)."""
+    return np.empty((0, *shape), np.uint8)
+
+
+def fault(seen: np.ndarray, shape: tuple[int, ...]) -> str:
+    """Say why these are no views for a network that sees this shape; "" where they are."""
+    if seen.shape[1:] != shape:
+        return f"images of shape {seen.shape[1:]} given to a model of {shape}"
+    if seen.dtype == np.uint8 or not seen.size or (seen.min() >= 0 and seen.max() <= 1):
+        return ""
+    return f"image values from {seen.min():.4g} to {seen.max():.4g} given to a model of values in [0, 1]"
 
 
 def central(values: np.ndarray, size: int) -> np.ndarray:

@@ -15,13 +15,13 @@ import pandas as pd
 
 from astro_vae.errors import UserError
 from astro_vae.files import checksum
-from astro_vae.model import TrainedModel
 from astro_vae.products._views import Views
 from astro_vae.products.mismatch import OWN_FILES, differences, differences_of_each
 from astro_vae.section import validate
 from astro_vae.settings import ExecutionSettings, section_class
 from astro_vae.steps.prepare import prepare
 from astro_vae.surveys import folder
+from astro_vae.trained import TrainedModel
 
 OBJECT_FILES = (".h5", ".hdf5")
 OF_THE_FILES = ("path", "labels", "catalog", "endings", "follow_links")

@@ -1,4 +1,4 @@
-"""Ask a model about images under each label, in batches: posteriors, evidences, decoded images."""
+"""Ask a model about views under each label, in batches: posteriors, evidences, decoded objects."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from astro_vae.kinds import to_network
-from astro_vae.model import TrainedModel
 from astro_vae.steps._training_data import label_index
+from astro_vae.trained import TrainedModel, tensors
 from astro_vae.vae import objectives
 
 BATCH = 256
@@ -22,7 +21,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of images under each label.
+    """What a model says of objects under each label.
 
     Attributes
     ----------
@@ -38,7 +37,7 @@ class Answer:
 
 
 class Inference:
-    """A model with a prior, asked in batches.
+    """A model with a prior, asked in batches about views, as `view` of the model's kind makes them.
 
     A model that knows no labels counts as one with a single label, so that nobody else needs to care.
 
@@ -52,6 +51,8 @@ class Inference:
 
     Attributes
     ----------
+    kind : Kind
+        The rooms of what the model has been trained on.
     labels : list of str
     n_classes : int
     frequencies : ndarray, shape (n_classes,)
@@ -60,6 +61,7 @@ class Inference:
 
     def __init__(self, model: TrainedModel, prior: Any = None, *, seed: int = 0) -> None:
         self.module, self.prior = model.module, model.prior if prior is None else prior
+        self.kind = model.kind
         self.labels = list(model.labels)
         self.n_classes = max(len(self.labels), 1)
         self.frequencies = model.frequencies if self.labels else np.ones(1)
@@ -73,53 +75,59 @@ class Inference:
         return other
 
     @torch.inference_mode()
-    def ask(self, images: np.ndarray, draws: int, *, power: float = 1.0) -> Answer:
+    def ask(self, seen: np.ndarray, draws: int, *, power: float = 1.0) -> Answer:
         """Return posteriors and importance-weighted evidence under each label, with `draws` draws of the latents.
 
         The likelihood counts with `power`; see `astro_vae.vae.objectives.label_log_evidence`.
         """
-        parts = [self._ask(self._tensor(images[i : i + BATCH]), draws, power) for i in range(0, len(images), BATCH)]
+        parts = [self._ask(*self._tensors(seen[i : i + BATCH]), draws, power) for i in range(0, len(seen), BATCH)]
         return Answer(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
-    def _ask(self, x: Tensor, draws: int, power: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        posteriors = [self.module.encode(x, self._label(y, len(x))) for y in range(self.n_classes)]
+    def _ask(
+        self, x: Tensor, weight: Tensor | None, draws: int, power: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        posteriors = [self.module.encode(x, self._label(y, len(x)), weight) for y in range(self.n_classes)]
         mean = torch.stack([p.mu for p in posteriors], dim=1)  # (B, C, K)
         sd = torch.stack([p.sigma for p in posteriors], dim=1)
         if self.labels:
             evidence = objectives.label_log_evidence(
-                self.module, x, draws, self._generator, prior=self.prior, power=power
+                self.module, x, draws, self._generator, prior=self.prior, weight=weight, power=power
             )
         else:
-            evidence = self._bound(x, self._label(0, len(x)), draws, self.prior)[:, None]
+            evidence = self._bound(x, weight, self._label(0, len(x)), draws, self.prior)[:, None]
         return mean.cpu().numpy(), sd.cpu().numpy(), evidence.cpu().numpy()
 
     def label_numbers(self, names: pd.Series) -> np.ndarray:
         """Return the number of each name (N,), -1 where it is no label of the model; 0 where the model has none."""
         return label_index(names.to_numpy(), self.labels) if self.labels else np.zeros(len(names), np.int64)
 
-    def encode(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, seen: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation of q(z | x, y), (B, K) each, for one label each (B,)."""
 
         def pair(rows: slice) -> Tensor:
-            posterior = self.module.encode(self._tensor(images[rows]), self._number(labels[rows]))
+            x, weight = self._tensors(seen[rows])
+            posterior = self.module.encode(x, self._number(labels[rows]), weight)
             return torch.stack([posterior.mu, posterior.sigma], dim=1)
 
-        both = self._batched(len(images), pair, (2, self.module.n_latents))
+        both = self._batched(len(seen), pair, (2, self.module.n_latents))
         return both[:, 0], both[:, 1]
 
     def decode(self, z: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return the mean images (B, *shape) of latents (B, K) under labels (B,)."""
+        """Return the mean objects (B, *shape) of latents (B, K) under labels (B,)."""
 
-        def images(rows: slice) -> Tensor:
+        def means(rows: slice) -> Tensor:
             return self.module.decode(self._latents(z[rows]), self._number(labels[rows]))
 
-        return self._batched(len(z), images, self.module.shape)
+        return self._batched(len(z), means, self.module.shape)
 
-    def log_likelihood(self, images: np.ndarray, z: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    def log_likelihood(self, seen: np.ndarray, z: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return log p(x | z, y) with all constants, nat: (B,)."""
-        return self._batched(len(z), lambda rows: self.module.log_likelihood(
-            self._tensor(images[rows]), self._latents(z[rows]), self._number(labels[rows])
-        )).astype(np.float64)
+
+        def each(rows: slice) -> Tensor:
+            x, weight = self._tensors(seen[rows])
+            return self.module.log_likelihood(x, self._latents(z[rows]), self._number(labels[rows]), weight)
+
+        return self._batched(len(z), each).astype(np.float64)
 
     def log_prior(self, z: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return log p(z | y), nat: (B,)."""
@@ -127,23 +135,25 @@ class Inference:
             len(z), lambda rows: self.prior.log_prob(self._latents(z[rows]), self._number(labels[rows]))
         ).astype(np.float64)
 
-    def bound(self, images: np.ndarray, labels: np.ndarray, draws: int, prior: Any = None) -> np.ndarray:
+    def bound(self, seen: np.ndarray, labels: np.ndarray, draws: int, prior: Any = None) -> np.ndarray:
         """Return the importance-weighted bound on log p(x | y), nat: (B,); the prior is N(0, I) unless given."""
         return self._batched(
-            len(images), lambda rows: self._bound(self._tensor(images[rows]), self._number(labels[rows]), draws, prior)
+            len(seen),
+            lambda rows: self._bound(*self._tensors(seen[rows]), self._number(labels[rows]), draws, prior),
         )
 
-    def _bound(self, x: Tensor, label: Tensor, draws: int, prior: Any) -> Tensor:
-        return objectives.importance_weighted_bound(self.module, x, label, draws, self._generator, prior=prior)
+    def _bound(self, x: Tensor, weight: Tensor | None, label: Tensor, draws: int, prior: Any) -> Tensor:
+        return objectives.importance_weighted_bound(
+            self.module, x, label, draws, self._generator, prior=prior, weight=weight
+        )
 
     @torch.inference_mode()
     def _batched(self, n: int, function: Callable[[slice], Tensor], shape: tuple[int, ...] = ()) -> np.ndarray:
         parts = [function(slice(i, i + BATCH)).cpu().numpy() for i in range(0, n, BATCH)]
         return np.concatenate(parts) if parts else np.zeros((0, *shape), np.float32)
 
-    def _tensor(self, images: np.ndarray) -> Tensor:
-        values = to_network(images) if images.dtype == np.uint8 else images.astype(np.float32)
-        return torch.from_numpy(values).to(self.device)
+    def _tensors(self, seen: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        return tensors(self.kind.view.to_network(seen), self.device)
 
     def _latents(self, z: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(z, dtype=np.float32)).to(self.device)

@@ -1,4 +1,4 @@
-"""What a model sees of the objects: as they lie, turned around the circle, or turned to their long axis."""
+"""What a model sees of the objects: as they lie, in several orientations, or turned to their long axis."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pandas as pd
 
 from astro_vae import kinds
 from astro_vae.errors import UserError
-from astro_vae.model import TrainedModel
 from astro_vae.objects import Objects, open_objects
 from astro_vae.steps._examples import read_split
+from astro_vae.trained import TrainedModel
 
 BLOCK = 256  # objects in memory at a time
 NEW: dict[str, Any] = {"row": -1, "part": "new", "group": -1}
@@ -49,8 +49,7 @@ class Views:
         self.settings: Any = model.view
         self._shape = model.shape
         self.scaled = bool(self.objects.attributes["scaled"])
-        kind = kinds.kind(self.objects.attributes["kind"])
-        self._view, self._augment = kind.view, kind.augment
+        self.kind = kinds.kind(self.objects.attributes["kind"])
         usable = self.objects.usable.reset_index(drop=True)
         if split is None:
             self.table = usable.assign(**NEW)
@@ -67,13 +66,17 @@ class Views:
             stop = min(start + BLOCK, len(self))
             kept = np.arange(start, stop) if rows is None else start + np.flatnonzero(rows[start:stop])
             if len(kept):
-                values = self.objects.read("values", start, stop)[kept - start]
+                values = self.objects.stored(start, stop)[kept - start]
                 yield Block(self, kept, self.table.iloc[kept], values)
 
     def images(self, rows: np.ndarray) -> np.ndarray:
-        """Return the views of the objects of a mask (N,), as they lie: uint8 (n, *shape)."""
+        """Return the views of the objects of a mask (N,), as they lie: (n, *shape of a view)."""
         seen = [block.as_it_lies() for block in self.blocks(rows)]
-        return np.concatenate(seen) if seen else np.zeros((0, *self._shape), np.uint8)
+        return np.concatenate(seen) if seen else self.kind.view.empty(self._shape)
+
+    def orientations(self, wanted: int) -> int:
+        """Return in how many orientations the objects are looked at where so many are wanted."""
+        return int(self.kind.orient.number(wanted))
 
 
 class Block:
@@ -85,49 +88,28 @@ class Block:
         Their rows in `Views.table`.
     table : DataFrame
         These rows.
+    kind : Kind
     """
 
     def __init__(self, views: Views, rows: np.ndarray, table: pd.DataFrame, values: np.ndarray) -> None:
-        self.rows, self.table = rows, table
+        self.rows, self.table, self.kind = rows, table, views.kind
         self._views, self._values = views, values
 
     def as_it_lies(self) -> np.ndarray:
-        """Return the views, not turned: uint8 (B, *shape)."""
-        v = self._views
-        return v._view.view(self._values, self.table, v.settings, scaled=v.scaled)
-
-    def turned(self, angles_deg: np.ndarray | float) -> np.ndarray:
-        """Return the views after a turn, counter-clockwise as displayed: uint8 (B, *shape).
-
-        The stored values are turned, so that what lay outside the view comes in; the view is the last act.
-        """
-        v = self._views
-        direct = v._view.is_crop_only(v.settings, v.scaled)
-        size = v.settings.size if direct else v._view.frame_size(v.settings)
-        values = v._augment.turn(self._values, angles_deg, out_size=size)
-        return values if direct else v._view.view(values, self.table, v.settings, scaled=v.scaled)
+        """Return the views, not turned: (B, *shape of a view)."""
+        return self.kind.view.view(*self._stored, scaled=self._views.scaled)
 
     def rotations(self, n: int) -> Iterator[np.ndarray]:
-        """Yield the views turned by n angles evenly around the circle, the first as they lie."""
-        for k in range(n):
-            yield self.turned(360 * k / n) if k else self.as_it_lies()
+        """Yield the views in n orientations, the first as they lie; only that for objects that cannot be turned."""
+        yield from self.kind.orient.orientations(*self._stored, n, scaled=self._views.scaled)
 
     def upright(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the views with the long axis upright and the brighter half above: uint8 (B, *shape).
+        """Return the views with the long axis upright, and which objects have an axis: bool (B,)."""
+        return self.kind.orient.upright(*self._stored, scaled=self._views.scaled)
 
-        The second array, bool (B,), tells which objects have an axis; the others are as they lie.
-        """
-        unknown = pd.Series(np.nan, index=self.table.index)
-        angles = self.table.get("axis_angle_deg", unknown).to_numpy(float)
-        known = np.isfinite(angles)
-        angles = np.where(known, -angles, 0.0)
-        images = self.turned(angles)
-        middle = images.shape[1] // 2
-        lower, upper = (half.sum(axis=(1, 2), dtype=np.int64) for half in (images[:, :middle], images[:, -middle:]))
-        below = known & (lower > upper)
-        if below.any():
-            images = np.where(below[:, None, None], self.turned(angles + 180), images)
-        return images, known
+    @property
+    def _stored(self) -> tuple[np.ndarray, pd.DataFrame, Any]:
+        return self._values, self.table, self._views.settings
 
 
 def with_split(table: pd.DataFrame, split: Path) -> pd.DataFrame:

@@ -12,12 +12,13 @@ import pandas as pd
 from astro_vae import model as models
 from astro_vae.columns import Column
 from astro_vae.files import atomic, step_lock, write_text
+from astro_vae.kinds import Kind
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
 from astro_vae.products.catalog import read_catalog, write_catalog
 from astro_vae.products.gallery import draw_redrawn, short
 from astro_vae.products.priors import Reference, load_prior
-from astro_vae.products.scores import SCORES, TRIVIAL, Seen, fisher, forests, percentile, trivial_scores
+from astro_vae.products.scores import SCORES, Seen, described, fisher, forests, percentile
 from astro_vae.settings import ProductSettings
 
 HIGH = 0.95  # percentile from which a score is worth a word
@@ -27,23 +28,24 @@ GALLERY = "The strangest objects, and what the model makes of them"
 
 HOW = ("rotations", "neighbours", "combined")
 """Settings that a ranking is made with and keeps, so that new objects can be judged in the same way."""
+Extremes = Mapping[str, tuple[str, str]]
 KEPT = ("object_id", "ra", "dec", "label", "part", "group")
-MEASURED = {  # column: what to say where it is among the highest, and where it is among the lowest
-    "las_arcsec": ("very large ({:.0f} arcsec)", ""),
-    "n_components": ("{:.0f} components", ""),
-    "total_flux": ("very bright ({:.3g} Jy)", ""),
-    "axis_ratio": ("round for this survey (axis ratio {:.2f})", "very thin (axis ratio {:.2f})"),
-}
-COLUMNS = {
+BEFORE = {
     "rank": Column("Rank, 1 is the strangest", ucd="meta.record"),
     "combined": Column("Fisher's combination of scores: mean of -log(share of objects as strange)", "", "stat.value"),
-    **{name: Column(score.description, score.unit, "stat.value") for name, score in SCORES.items()},
-    **{name: Column(words, "", "stat.value") for name, (_, words) in TRIVIAL.items()},
+}
+AFTER = {
     "label_predicted": Column("Label under which the object was judged", ucd="src.class"),
     "part": Column("Part of the split: train, validation, test or dropped", ucd="meta.code"),
     "group": Column("Group of the split: objects of one piece of sky", ucd="meta.id"),
     "why": Column("Why it ranks where it does, in words", ucd="meta.note"),
 }
+
+
+def columns(kind: Kind) -> dict[str, Column]:
+    """Return the description of the columns of a ranking of objects of a kind."""
+    scores = {name: Column(described(name, kind), one.unit, "stat.value") for name, one in SCORES.items()}
+    return {**BEFORE, **scores, **kind.measure.TRIVIAL, **AFTER}
 
 
 def rank(
@@ -72,11 +74,11 @@ def rank(
         views = Views(objects, split, trained)
         label = _labels(read_catalog(latents), views.table, inference)
         scores = score(inference, reference, views, label, settings)
-        table = ranking(views.table, scores, label, inference.labels, settings.combined)
+        table = ranking(views.table, scores, label, inference, settings.combined)
         order = table["row"].to_numpy()
         table = table.drop(columns="row")
-        columns, how = {**views.objects.columns, **COLUMNS}, {name: getattr(settings, name) for name in HOW}
-        write_catalog(table, columns, out, formats=(".fits", ".parquet", ".csv"), meta=how)
+        known, how = {**views.objects.columns, **columns(views.kind)}, {name: getattr(settings, name) for name in HOW}
+        write_catalog(table, known, out, formats=(".fits", ".parquet", ".csv"), meta=how)
         write_regions(table.head(settings.top), views.table.iloc[order], out.with_suffix(".reg"))
         top = order[: settings.top]
         titles = [f"{number}: {short(name)}" for number, name in enumerate(table["object_id"].head(settings.top), 1)]
@@ -99,22 +101,23 @@ def score(
 ) -> dict[str, np.ndarray]:
     """Return each score of `SCORES`, the mean over rotations: (N,) by name; 0 outside the mask `rows` (N,)."""
     found = {name: np.zeros(len(views)) for name in SCORES}
+    turns = views.kind.orient.number(settings.rotations)
     trees = forests(reference)
     for block in views.blocks(rows):
         started = time.perf_counter()
-        for images in block.rotations(settings.rotations):
-            z, _ = inference.encode(images, label[block.rows])
-            seen = Seen(images, label[block.rows], z, block.table["row"].to_numpy(), inference, reference, trees,
+        for turned in block.rotations(settings.rotations):
+            z, _ = inference.encode(turned, label[block.rows])
+            seen = Seen(turned, label[block.rows], z, block.table["row"].to_numpy(), inference, reference, trees,
                         settings.neighbours)
             for name, one in SCORES.items():
-                found[name][block.rows] += one.function(seen) / settings.rotations
+                found[name][block.rows] += one.function(seen) / turns
         rate = len(block.rows) / (time.perf_counter() - started)
         print(f"rank: {block.rows[-1] + 1} of {len(views)} objects, {rate:.0f} per second", flush=True)
     return found
 
 
 def ranking(
-    table: pd.DataFrame, scores: Mapping[str, np.ndarray], label: np.ndarray, labels: list[str],
+    table: pd.DataFrame, scores: Mapping[str, np.ndarray], label: np.ndarray, inference: Inference,
     combined: Sequence[str], among: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the table of the ranking, the strangest first; `row` is the place in the table of objects.
@@ -127,10 +130,11 @@ def ranking(
     made.insert(0, "combined", fisher(percentiles[list(combined)], len(table if among is None else among)))
     for name, values in scores.items():
         made[name] = values
-    made = pd.concat([made, trivial_scores(table).reset_index(drop=True)], axis=1)
-    if labels:
-        made["label_predicted"] = np.array(labels, dtype=object)[label]
-    made["why"] = reasons(percentiles, table.reset_index(drop=True), among)
+    measure = inference.kind.measure
+    made = pd.concat([made, measure.trivial(table).reset_index(drop=True)], axis=1)
+    if inference.labels:
+        made["label_predicted"] = np.array(inference.labels, dtype=object)[label]
+    made["why"] = reasons(percentiles, table.reset_index(drop=True), measure.EXTREMES, among)
     made["row"] = np.arange(len(made))
     made = made.sort_values(["combined", "object_id"], ascending=[False, True], kind="stable").reset_index(drop=True)
     made.insert(0, "rank", np.arange(1, len(made) + 1))
@@ -141,9 +145,11 @@ def _column(among: pd.DataFrame | None, name: str) -> np.ndarray | None:
     return None if among is None else among[name].to_numpy(float)
 
 
-def reasons(percentiles: pd.DataFrame, table: pd.DataFrame, among: pd.DataFrame | None = None) -> list[str]:
+def reasons(
+    percentiles: pd.DataFrame, table: pd.DataFrame, extremes: Extremes, among: pd.DataFrame | None = None
+) -> list[str]:
     """Say of each object in which scores it is high, what is extreme about it, and what makes it doubtful."""
-    known = [name for name in MEASURED if name in table and (among is None or name in among)]
+    known = [name for name in extremes if name in table and (among is None or name in among)]
     measured = {name: percentile(table[name].to_numpy(float), _column(among, name)) for name in known}
     words = []
     for i in range(len(table)):
@@ -151,7 +157,7 @@ def reasons(percentiles: pd.DataFrame, table: pd.DataFrame, among: pd.DataFrame 
         parts = [f"{SCORES[str(n)].words} ({_percentile(p)})" for n, p in high.items() if p >= HIGH]
         if not parts:
             parts = [f"highest in {str(high.index[0]).replace('_', ' ')} ({_percentile(high.iloc[0])})"]
-        parts += _extremes(table.iloc[i], {name: values[i] for name, values in measured.items()})
+        parts += _extremes(table.iloc[i], {name: values[i] for name, values in measured.items()}, extremes)
         if table["reason"].iloc[i]:
             parts.append(f"doubtful: {table['reason'].iloc[i]}")
         words.append("; ".join(parts))
@@ -164,9 +170,9 @@ def _percentile(fraction: float) -> str:
     return f"percentile {percent:.1f}" if percent >= 99 else f"percentile {percent:.0f}"
 
 
-def _extremes(row: pd.Series, percentiles: Mapping[str, float]) -> list[str]:
+def _extremes(row: pd.Series, percentiles: Mapping[str, float], extremes: Extremes) -> list[str]:
     found = []
-    for name, (highest, lowest) in MEASURED.items():
+    for name, (highest, lowest) in extremes.items():
         p = percentiles.get(name, np.nan)
         words = highest if p >= EXTREME else lowest if p <= 1 - EXTREME else ""
         if words:

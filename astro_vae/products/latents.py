@@ -44,7 +44,7 @@ def encode(
 
     .. math:: p(y \mid x) \propto p(y) \exp \overline{\log \hat p(x \mid y)}
 
-    where the mean is over `settings.rotations` turns of the image, and each evidence is the
+    where the mean is over `settings.rotations` turns of an image (a spectrum has one), and each evidence is the
     importance-weighted bound (Burda et al. 2016, eq. 8) with q(z | x, y) of that label and the fitted prior.
     `settings.draws` is the number of draws per object and label in all: each turn gets its share, rounded
     up, and the same draws serve every label. The likelihood counts with the power `settings.likelihood_power`,
@@ -92,27 +92,33 @@ def look(inference: Inference, block: Block, known: np.ndarray, settings: Produc
 
     `known` (B,) is each object's label, -1 where the most probable one is to be taken.
     """
-    draws = math.ceil(settings.draws / settings.rotations)
+    draws = math.ceil(settings.draws / block.kind.orient.number(settings.rotations))
     power = settings.likelihood_power
-    answers = [inference.ask(images, draws, power=power) for images in block.rotations(settings.rotations)]
+    answers = [inference.ask(seen, draws, power=power) for seen in block.rotations(settings.rotations)]
     evidence = np.mean([answer.log_evidence for answer in answers], axis=0)  # (B, C)
     predicted = np.argmax(evidence + np.log(inference.frequencies), axis=1)
     label = np.where(known >= 0, known, predicted)
     every = np.arange(len(label))
     turned = np.stack([answer.mean[every, label] for answer in answers])  # (rotations, B, K)
+    found = {"z_mean": turned[0], "z_err": answers[0].sd[every, label], "log_evidence": evidence, "label": label}
+    if block.kind.orient.ORIENTED:
+        found |= {"z_rot_std": turned.std(axis=0), **_upright(inference, block, label)}
+    if block.kind.fit.COLUMNS:
+        found[block.kind.fit.NAME] = block.kind.fit.misfit(block.as_it_lies(), inference.decode(turned[0], label))
+    return found
+
+
+def _upright(inference: Inference, block: Block, label: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the posteriors of the objects turned to their long axis, NaN where they have none."""
     upright, has_axis = block.upright()
-    pa_mean, pa_sd = inference.encode(upright, label)
-    return {
-        "z_mean": turned[0], "z_err": answers[0].sd[every, label], "z_rot_std": turned.std(axis=0),
-        "z_pa_mean": np.where(has_axis[:, None], pa_mean, np.nan),
-        "z_pa_err": np.where(has_axis[:, None], pa_sd, np.nan),
-        "log_evidence": evidence, "label": label,
-    }
+    mean, sd = inference.encode(upright, label)
+    known = has_axis[:, None]
+    return {"z_pa_mean": np.where(known, mean, np.nan), "z_pa_err": np.where(known, sd, np.nan)}
 
 
 LATENTS = {
-    "z_mean": "Posterior mean of latent {k}, image as it lies",
-    "z_err": "Posterior standard deviation of latent {k}, image as it lies",
+    "z_mean": "Posterior mean of latent {k}{lies}",
+    "z_err": "Posterior standard deviation of latent {k}{lies}",
     "z_pa_mean": "Posterior mean of latent {k}, long axis turned upright with the brighter half above",
     "z_pa_err": "Posterior standard deviation of latent {k}, long axis turned upright with the brighter half above",
     "z_rot_std": "Standard deviation of the posterior mean of latent {k} over rotations",
@@ -147,7 +153,8 @@ def catalog(
         Of the calibrated probabilities; with NaN, that is unknown, they are NaN.
     """
     table = table.drop(columns=list(HIDDEN)).reset_index(drop=True)
-    columns = {**objects.columns, **kinds.kind(objects.attributes["kind"]).measure.COLUMNS, **COLUMNS}
+    kind = kinds.kind(objects.attributes["kind"])
+    columns = {**objects.columns, **kind.measure.COLUMNS, **COLUMNS, **kind.fit.COLUMNS}
     made: dict[str, Any] = {}
     if inference.labels:
         labels = np.array(inference.labels, dtype=object)
@@ -159,9 +166,12 @@ def catalog(
         p = tempered(found["log_evidence"], inference.frequencies, best)
         made |= {"label_predicted": labels[p.argmax(axis=1)]}
         columns |= _label_columns(inference.labels)
-    for name, words in LATENTS.items():
-        made |= {f"{name}_{k}": found[name][:, k] for k in range(found[name].shape[1])}
-        columns |= {f"{name}_{k}": Column(words.format(k=k), ucd=_ucd(name)) for k in range(found[name].shape[1])}
+    lies = ", image as it lies" if kind.orient.ORIENTED else ""
+    for name in (name for name in LATENTS if name in found):
+        words, latents = LATENTS[name], range(found[name].shape[1])
+        made |= {f"{name}_{k}": found[name][:, k] for k in latents}
+        columns |= {f"{name}_{k}": Column(words.format(k=k, lies=lies), ucd=_ucd(name)) for k in latents}
+    made |= {name: found[name] for name in kind.fit.COLUMNS}
     theirs = {name: f"user_{name}" for name in table if name in made}
     columns |= {new: objects.columns[old] for old, new in theirs.items()}
     return pd.concat([table.rename(columns=theirs), pd.DataFrame(made)], axis=1), columns

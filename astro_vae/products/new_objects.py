@@ -25,6 +25,7 @@ from astro_vae.products.catalog import WRITERS, read_catalog, read_meta, write_c
 from astro_vae.products.priors import Reference, load_prior
 from astro_vae.products.scores import SCORES
 from astro_vae.settings import ProductSettings
+from astro_vae.trained import TrainedModel
 from astro_vae.vae.priors import Prior
 
 LATENTS, ANOMALIES = "latents.parquet", "anomalies.parquet"
@@ -51,7 +52,7 @@ class Result:
     """
 
     folder: Path
-    model: models.TrainedModel
+    model: TrainedModel
     prior: Prior
     reference: Reference
     settings: ProductSettings
@@ -142,10 +143,11 @@ def scores_of(
         scores = anomalies.score(inference, result.reference, views, label, result.settings, kept)
         scores = {name: values[kept] for name, values in scores.items()}
         objects = views.table[kept].reset_index(drop=True)
-        ranking = anomalies.ranking(objects, scores, label[kept], inference.labels, result.settings.combined, among)
+        ranking = anomalies.ranking(objects, scores, label[kept], inference, result.settings.combined, among)
         told = objects.loc[ranking["row"], ["status", "reason"]].reset_index(drop=True)
         made = _with_refused(pd.concat([ranking.drop(columns="row"), told], axis=1), found.refused)
-        return NewTable(made, {**views.objects.columns, **anomalies.COLUMNS, **RANK}, _meta(result, anomalies.HOW))
+        columns = {**views.objects.columns, **anomalies.columns(views.kind), **RANK}
+        return NewTable(made, columns, _meta(result, anomalies.HOW))
 
 
 def encode_new(model: Path, places: Sequence[Path], *, out: Path, **options: Any) -> None:
@@ -182,7 +184,7 @@ def _ranked(result: Result) -> pd.DataFrame:
     """Return scores and measured columns of the survey's own objects."""
     scores = read_catalog(result.folder / ANOMALIES)[["object_id", *SCORES]]
     catalog = read_catalog(result.folder / LATENTS)
-    measured = [name for name in anomalies.MEASURED if name in catalog]
+    measured = [name for name in result.model.kind.measure.EXTREMES if name in catalog]
     return scores.merge(catalog[["object_id", *measured]], on="object_id")
 
 

@@ -1,4 +1,4 @@
-"""Generate samples from a trained model, in blocks: a FITS file of cubes, an object file or a picture."""
+"""Generate samples from a trained model, in blocks: a FITS file, an object file or a picture."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from astropy.io import fits
 
 from astro_vae import model as models
 from astro_vae.errors import UserError
 from astro_vae.files import atomic
 from astro_vae.products._inference import Inference
 from astro_vae.products.samples import (
-    describe_cube,
     picture,
     primary_hdu,
     sample_attributes,
     sample_table,
     write_objects,
 )
+from astro_vae.trained import TrainedModel, thresholded
 
 BLOCK = 256  # images in memory at a time
 SHOWN = 24  # samples of a label in a picture
@@ -41,7 +40,7 @@ class Drawn:
         Of the files; see `astro_vae.products.samples.sample_attributes`.
     """
 
-    model: models.TrainedModel
+    model: TrainedModel
     latents: dict[str, np.ndarray]
     attributes: dict[str, Any]
 
@@ -51,7 +50,7 @@ class Drawn:
         number = self.model.label_numbers(label, 1)[0]
         for start in range(0, len(latents), BLOCK):
             images = self.model.decode(latents[start : start + BLOCK], int(number))
-            yield models.thresholded(images, self.model.threshold)
+            yield thresholded(images, self.model.threshold)
 
 
 def generate_new(model: Path, *, label: str | None, n: int, seed: int, out: Path) -> None:
@@ -68,8 +67,8 @@ def generate_new(model: Path, *, label: str | None, n: int, seed: int, out: Path
     seed : int
         The same seed gives the same samples on one machine.
     out : Path
-        `.fits`, a cube per label; `.h5`, an object file with the latents of each sample; `.png`, a picture of the
-        first ones.
+        `.fits`, a cube of images or a table of spectra per label; `.h5`, an object file with the latents of each
+        sample; `.png`, a picture of the first ones.
 
     Raises
     ------
@@ -92,21 +91,12 @@ def generate_new(model: Path, *, label: str | None, n: int, seed: int, out: Path
 
 
 def _write_fits(drawn: Drawn, path: Path) -> None:
-    """Write a cube per label, block by block."""
+    """Write a unit per label, block by block where its format can be."""
     primary_hdu(drawn.attributes).writeto(path)
-    shape = drawn.model.shape
     for label, latents in drawn.latents.items():
-        header = fits.Header([("XTENSION", "IMAGE"), ("BITPIX", -32), ("NAXIS", 1 + len(shape))])
-        for axis, size in enumerate((*shape[::-1], len(latents)), start=1):
-            header[f"NAXIS{axis}"] = size
-        header["PCOUNT"], header["GCOUNT"] = 0, 1
-        describe_cube(header, label, shape, drawn.attributes)
-        stream = fits.StreamingHDU(str(path), header)
-        try:
-            for images in drawn.blocks(label):
-                stream.write(images)
-        finally:
-            stream.close()
+        drawn.model.kind.export.append(
+            path, label, len(latents), drawn.model.shape, drawn.blocks(label), drawn.attributes
+        )
 
 
 def _write_objects(drawn: Drawn, path: Path) -> None:
@@ -123,7 +113,7 @@ def _write_objects(drawn: Drawn, path: Path) -> None:
 def _write_picture(drawn: Drawn, path: Path) -> None:
     shown = {label: np.concatenate(list(drawn.blocks(label, SHOWN))) for label in drawn.latents}
     labels = np.repeat(list(shown), [len(images) for images in shown.values()])
-    picture(path, np.concatenate(list(shown.values())), labels, drawn.attributes)
+    picture(path, drawn.model, np.concatenate(list(shown.values())), labels, drawn.attributes)
 
 
 WRITERS: dict[str, Callable[[Drawn, Path], None]] = {

@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 
+from astro_vae.kinds import Kind
 from astro_vae.products._inference import Inference
 from astro_vae.products.priors import Reference
 
@@ -23,7 +24,7 @@ class Seen:
 
     Attributes
     ----------
-    images : ndarray of uint8, shape (B, *shape)
+    views : ndarray, shape (B, *shape of a view)
     label : ndarray of int, shape (B,)
         The label under which each is judged.
     z : ndarray, shape (B, K)
@@ -37,7 +38,7 @@ class Seen:
     neighbours : int
     """
 
-    images: np.ndarray
+    views: np.ndarray
     label: np.ndarray
     z: np.ndarray
     row: np.ndarray
@@ -48,9 +49,16 @@ class Seen:
 
 
 def reconstruction(seen: Seen) -> np.ndarray:
-    """Return -log p(x | z, y) at the posterior mean, nat per pixel: what the model cannot redraw."""
-    pixels = np.prod(seen.images.shape[1:])
-    return -seen.inference.log_likelihood(seen.images, seen.z, seen.label) / pixels
+    """Return what the model cannot redraw: -log p(x | z, y) at the posterior mean, nat per pixel.
+
+    Where data have inverse variances it is the reduced chi-square instead, since the likelihood says how noisy an
+    object is too.
+    """
+    x, weight = seen.inference.kind.view.to_network(seen.views)
+    if weight is None:
+        return -seen.inference.log_likelihood(seen.views, seen.z, seen.label) / np.prod(x.shape[1:])
+    redrawn = seen.inference.decode(seen.z, seen.label)
+    return np.asarray(seen.inference.kind.fit.misfit(seen.views, redrawn))
 
 
 def latent_density(seen: Seen) -> np.ndarray:
@@ -93,7 +101,7 @@ def by_label(label: np.ndarray, function: Callable[[int, np.ndarray], np.ndarray
 
 @dataclass(frozen=True)
 class Score:
-    """A score, and what to say of an object that is high in it."""
+    """A score, and what to say of an object that is high in it; "" as description: what `fit` of the kind says."""
 
     function: Callable[[Seen], np.ndarray]
     description: str
@@ -103,42 +111,33 @@ class Score:
 
 SCORES = {
     "reconstruction": Score(
-        reconstruction, "Minus log likelihood at the posterior mean, per pixel (nat), mean over rotations",
+        reconstruction, "",
         "the model redraws it badly",
     ),
     "latent_density": Score(
-        latent_density, "Minus log density of the latents under the prior of the label (nat), mean over rotations",
+        latent_density, "Minus log density of the latents under the prior of the label (nat)",
         "its latents are improbable",
     ),
     "isolation_forest": Score(
-        isolation_forest, "Anomaly score of an isolation forest on the latents, mean over rotations",
+        isolation_forest, "Anomaly score of an isolation forest on the latents",
         "few cuts set its latents apart",
     ),
     "nearest_neighbours": Score(
-        nearest_neighbours, "Mean distance of the latents to the nearest training objects, mean over rotations",
+        nearest_neighbours, "Mean distance of the latents to the nearest training objects",
         "far from its nearest neighbours",
     ),
 }
 """Scores by name, each averaged over rotations; `fisher` combines them."""
 
 
-TRIVIAL = {
-    "trivial_flux": ("total_flux", "Trivial score: integrated flux density; peak where that is not known"),
-    "trivial_size": ("las_arcsec", "Trivial score: largest angular size"),
-    "trivial_nonzero": ("n_nonzero", "Trivial score: pixels above the threshold"),
-}
-"""Scores that need no model, by name: the measured column behind each, to see what a model adds."""
+def described(name: str, kind: Kind) -> str:
+    """Return the description of a score for objects of a kind."""
+    averaged = ", mean over rotations" if kind.orient.ORIENTED else ""
+    return (SCORES[name].description or str(kind.fit.SCORE)) + averaged
 
 
-def trivial_scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the trivial scores of objects; NaN where a column was not measured."""
-    made = {}
-    for name, (column, _) in TRIVIAL.items():
-        values = table[column].astype(float) if column in table else pd.Series(np.nan, index=table.index)
-        if name == "trivial_flux" and values.isna().all() and "peak_flux" in table:
-            values = table["peak_flux"].astype(float)
-        made[name] = values
-    return pd.DataFrame(made)
+TRIVIAL = "trivial_"
+"""Beginning of the names of scores that need no model, to see what a model adds; see `measure` of the kind."""
 
 
 def percentile(scores: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from astro_vae import files
+from astro_vae.settings_spectra import SpectrumViewSettings
+from astro_vae.spectra.resample import bin_centres
+from astro_vae.spectra.view import to_network
 
 PANEL_INCH = (2.6, 1.3)
 INK, ERROR = "#1f4e79", "#b8cbe0"
@@ -24,9 +29,9 @@ MARKED = {  # vacuum wavelength (Angstrom), side of the line on which its name s
 
 
 def grid(
-    path: Path, seen: np.ndarray, *, titles: Sequence[str] | None = None, rows: int | None = None,
-    columns: int | None = None, row_labels: Sequence[str] | None = None, suptitle: str | None = None,
-    wave_aa: np.ndarray | None = None,
+    path: Path, seen: np.ndarray | Sequence[np.ndarray | None], *, titles: Sequence[str] | None = None,
+    rows: int | None = None, columns: int | None = None, row_labels: Sequence[str] | None = None,
+    suptitle: str | None = None, wave_aa: np.ndarray | None = None,
 ) -> None:
     """Write a picture of many spectra, with wavelengths and lines where they are known.
 
@@ -34,8 +39,8 @@ def grid(
     ----------
     path : Path
         The suffix says the format.
-    seen : ndarray, shape (N, 2, L) or (N, L)
-        Flux and its inverse variance (invalid bins are gaps, errors a band), or flux alone.
+    seen : ndarray, shape (N, 2, L) or (N, L), or sequence
+        Flux and its inverse variance (invalid bins are gaps, errors a band), or flux alone; None for an empty panel.
     titles : sequence of N str, optional
     rows, columns : int, optional
         By default about as many rows as columns.
@@ -53,7 +58,10 @@ def grid(
     for axes in panels.flat[len(seen) :]:
         axes.set_axis_off()
     for axes, spectrum in zip(panels.flat, seen, strict=False):
-        show(axes, spectrum, wave_aa)
+        if spectrum is None:
+            axes.set_axis_off()
+        else:
+            show(axes, spectrum, wave_aa)
     for axes, title in zip(panels.flat, titles or (), strict=False):
         axes.set_title(title, fontsize=6, pad=2)
     for axes, label in zip(panels[:, 0], row_labels or (), strict=False):
@@ -63,6 +71,37 @@ def grid(
         figure.suptitle(suptitle, fontsize=9)
     with files.atomic(path) as partial:
         figure.savefig(partial, dpi=150, metadata={"Software": None} if path.suffix == ".png" else None)
+
+
+def known(view: SpectrumViewSettings, objects: pd.DataFrame, n: int) -> dict[str, Any]:
+    """Return what `grid` is to know of n panels: the wavelengths of the bins, which all spectra share.
+
+    Parameters
+    ----------
+    view : SpectrumViewSettings
+    objects : DataFrame
+        Not looked at.
+    n : int
+    """
+    return {"wave_aa": bin_centres(view.grid)}
+
+
+def beside(seen: np.ndarray, redrawn: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Return the rows in which objects and what a model makes of them are drawn, with their names.
+
+    Parameters
+    ----------
+    seen : ndarray, shape (N, 2, bins)
+        Views: flux and its inverse variance.
+    redrawn : ndarray, shape (N, bins)
+    """
+    flux, weight = to_network(seen)
+    residual = np.where(weight > 0, (flux - redrawn) * np.sqrt(weight), np.nan)
+    return [("object", seen), ("as the model redraws it", redrawn), ("residual (sigma)", residual)]
+
+
+def blank(seen: np.ndarray) -> None:
+    """Return what fills the places that spectra leave in a row: nothing."""
 
 
 def show(axes: Axes, spectrum: np.ndarray, wave_aa: np.ndarray | None = None) -> None:

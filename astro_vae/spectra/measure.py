@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from astro_vae.columns import Column
 from astro_vae.spectra.broad import fit_broad
@@ -82,6 +83,35 @@ COLUMNS = {
     "warning": Column("What makes the measured values doubtful", "", "meta.note"),
 }
 """Columns that `measure` returns."""
+
+EXTREMES = {
+    "snr": ("very high S/N ({:.0f})", ""),
+    "coverage": ("", "few valid bins ({:.2f} of the grid)"),
+    "ha_ew": ("strong H-alpha ({:.0f} Angstrom)", ""),
+    "oiii_ew": ("strong [OIII] 5008 ({:.0f} Angstrom)", ""),
+    "broad_ew": ("strong broad lines ({:.0f} Angstrom)", ""),
+    "d4000": ("large break at 4000 Angstrom ({:.2f})", "small break at 4000 Angstrom ({:.2f})"),
+}
+"""What to say of an object by measured column: where it is among the highest, and where it is among the lowest."""
+
+TRIVIAL = {
+    "trivial_snr": Column("Trivial score: median flux by error, per pixel as observed", "", "stat.value"),
+    "trivial_lines": Column("Trivial score: largest equivalent width among the emission lines", "", "stat.value"),
+}
+"""Columns that `trivial` returns."""
+
+
+def trivial(table: pd.DataFrame) -> pd.DataFrame:
+    """Return scores of strangeness that need no model, higher is stranger; NaN where a column was not measured.
+
+    Parameters
+    ----------
+    table : DataFrame, N rows
+        Of an object file.
+    """
+    unknown = pd.Series(np.nan, index=table.index)
+    widths = pd.DataFrame({name: table.get(f"{name}_ew", unknown).astype(float) for name in NAMES})
+    return pd.DataFrame({"trivial_snr": table.get("snr", unknown).astype(float), "trivial_lines": widths.max(axis=1)})
 
 
 def measure(

@@ -63,6 +63,22 @@ def to_network(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return seen[:, 0], seen[:, 1]
 
 
+def empty(shape: tuple[int, ...]) -> np.ndarray:
+    """Return the views of no object, for a network that sees this shape: float32 (0, 2, *shape)."""
+    return np.empty((0, 2, *shape), np.float32)
+
+
+def fault(seen: np.ndarray, shape: tuple[int, ...]) -> str:
+    """Say why these are no views for a network that sees this shape; "" where they are."""
+    if seen.shape[1:] != (2, *shape):
+        return f"spectra of shape {seen.shape[1:]} given to a model of {(2, *shape)}: flux and its inverse variance"
+    if not np.isfinite(seen).all():
+        return "spectra that are not finite given to a model; a bin without a value has flux 0 and inverse variance 0"
+    if (seen[:, 1] < 0).any():
+        return "inverse variances below 0 given to a model"
+    return ""
+
+
 def central(values: np.ndarray, bins: int) -> np.ndarray:
     """Return the central `bins` of spectra (..., L), as a view of their memory."""
     length = values.shape[-1]

@@ -12,12 +12,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from astro_vae.errors import UserError
-from astro_vae.model import Model
 from astro_vae.settings import ExecutionSettings, TrainSettings, VaeSettings
 from astro_vae.steps._checkpoint import Checkpoint, StopRequest
 from astro_vae.steps._objective import Objective, validate
 from astro_vae.steps._progress import TrainingProgress
 from astro_vae.steps._training_data import Stream, TrainingData
+from astro_vae.trained import Model
 
 
 @dataclass

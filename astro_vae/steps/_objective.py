@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from astro_vae.model import Model
 from astro_vae.steps._training_data import Part, network_input
+from astro_vae.trained import Model
 from astro_vae.vae.discrepancy import mmd
 from astro_vae.vae.objectives import Elbo, partly_labelled_elbo
 

@@ -33,6 +33,7 @@ from astro_vae.steps._loop import fit
 from astro_vae.steps._objective import validate
 from astro_vae.steps._scratch import staged
 from astro_vae.steps._training_data import TrainingData, network_input, open_training_data
+from astro_vae.trained import CONTRACT, Model
 from astro_vae.vae.likelihoods import LIKELIHOODS
 
 LINEAR_EXAMPLES = 12_000
@@ -105,7 +106,7 @@ def _check_weights(settings: ModelSettings, data: TrainingData) -> None:
 class Trained:
     """A trained model, its history, after how many examples it was best, and what it ran on."""
 
-    network: model.Model
+    network: Model
     history: list[dict[str, float]]
     best_at: int
     machine: dict[str, Any]
@@ -135,7 +136,7 @@ def _fit_vae(
 
 
 def _fit_linear(settings: PcaSettings, data: TrainingData) -> Trained:
-    network: model.Model
+    network: Model
     if settings.type == "pca":
         x, _ = _sample(data, settings.latents, settings.examples, settings.seed)
         network = Ppca.fit(x.numpy(), settings.latents, n_labels=len(data.labels), seed=settings.seed)
@@ -167,11 +168,12 @@ def _sample(data: TrainingData, latents: int, examples: int, seed: int) -> tuple
 
 
 @torch.inference_mode()
-def threshold(network: model.Model, data: TrainingData, n: int = 2048) -> float:
+def threshold(network: Model, data: TrainingData, n: int = 2048) -> float | None:
     """Return the brightness above which lie as many pixels of redrawn images as of the images above 0.
 
     The images of many surveys are cut off at a few sigma and are 0 below; a decoder leaves a faint ripple there.
-    What it draws is cut off at this level in turn. It is 0 for images that are nowhere 0.
+    What it draws is cut off at this level in turn. It is 0 for images that are nowhere 0, and None for data with
+    inverse variances, which tell what is noise, so that nothing needs to be cut off.
 
     Parameters
     ----------
@@ -181,13 +183,15 @@ def threshold(network: model.Model, data: TrainingData, n: int = 2048) -> float:
     n : int
         Examples to look at.
     """
+    if data.weighted:
+        return None
     known = data.targets >= 0
     rows = np.flatnonzero(known if known.any() else data.kept)[:n]
     draws, drawn, bright = torch.Generator().manual_seed(0), [], 0.0
     for some in np.array_split(rows, max(len(rows) // 256, 1)):
-        x, weight = network_input(torch.from_numpy(data.images(some)))
+        x, _ = network_input(torch.from_numpy(data.images(some)))
         y = torch.from_numpy(data.targets[some])
-        posterior = network.encode(x, y, weight)
+        posterior = network.encode(x, y)
         eps = torch.randn(posterior.mu.shape, generator=draws)
         drawn.append(network.decode(posterior.sample(eps), y).flatten().numpy())
         bright += float((x > 0).double().mean()) * len(some) / len(rows)
@@ -196,7 +200,7 @@ def threshold(network: model.Model, data: TrainingData, n: int = 2048) -> float:
 
 def _write(out: Path, trained: Trained, contract: Mapping[str, Any]) -> None:
     """Write the folder of a trained model; model.json comes last and says that it is complete."""
-    (out / model.CONTRACT).unlink(missing_ok=True)
+    (out / CONTRACT).unlink(missing_ok=True)
     table = pd.DataFrame(trained.history)
     with atomic(out / "history.csv") as partial:
         table.to_csv(partial, index=False)
@@ -214,7 +218,7 @@ def _write(out: Path, trained: Trained, contract: Mapping[str, Any]) -> None:
     )
 
 
-def _fingerprint(contract: Mapping[str, Any], network: model.Model) -> str:
+def _fingerprint(contract: Mapping[str, Any], network: Model) -> str:
     """Say what a checkpoint must be of: these settings and data, this network, this version of the step."""
     return json.dumps({**contract, "step": plan.STEPS["train"].version, "network": repr(network)}, sort_keys=True)
 

@@ -16,7 +16,7 @@ from astro_vae import model as models
 from astro_vae.columns import Column
 from astro_vae.images.cut import COLUMNS as KNOWN
 from astro_vae.images.measure import COLUMNS as MEASURED
-from astro_vae.kinds import to_network
+from astro_vae.images.view import to_network
 from astro_vae.linear import Ppca
 from astro_vae.objects import FIRST_COLUMNS, Writer, open_objects
 from astro_vae.products.priors import fit_prior
@@ -112,7 +112,7 @@ def write_model(survey: Survey, name: str) -> None:
     if name == "pca":
         settings: Any = PcaSettings(latents=3)
         images = load_part(survey.objects, survey.split, "train", VIEW)[1]
-        module: Any = Ppca.fit(to_network(images), 3, n_labels=len(labels))
+        module: Any = Ppca.fit(to_network(images)[0], 3, n_labels=len(labels))
     else:
         network = NetworkSettings(channels=(4, 4), hidden=(8,))
         settings = VaeSettings(latents=3, conditional=name == "conditional", network=network)

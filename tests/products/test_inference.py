@@ -8,8 +8,8 @@ import torch
 from scipy.stats import multivariate_normal
 
 from astro_vae.linear import Ppca
-from astro_vae.model import TrainedModel
 from astro_vae.products._inference import Inference
+from astro_vae.trained import TrainedModel
 from astro_vae.vae.priors import LabelMixture, StandardNormal
 
 MEANS = torch.tensor([[[1.0, 0.0]], [[-0.5, 0.8]]])
@@ -25,7 +25,7 @@ def inference() -> Inference:
     prior = LabelMixture(
         torch.zeros(2, 1), MEANS, 0.8 * torch.eye(2).repeat(2, 1, 1, 1), torch.log(torch.tensor(FREQUENCIES))
     )
-    contract = {"labels": ["a", "b"], "frequencies": FREQUENCIES, "shape": [3, 3]}
+    contract = {"kind": "image", "labels": ["a", "b"], "frequencies": FREQUENCIES, "shape": [3, 3]}
     return Inference(TrainedModel(None, module, contract, prior))  # type: ignore[arg-type]
 
 

@@ -17,6 +17,7 @@ from regions import Regions
 from astro_vae import model as models
 from astro_vae.evaluate import evaluate
 from astro_vae.files import read_json, write_json
+from astro_vae.images.measure import EXTREMES
 from astro_vae.objects import open_objects
 from astro_vae.products import tours
 from astro_vae.products._inference import Inference
@@ -207,7 +208,7 @@ def test_reasons_name_what_is_extreme_and_what_is_doubtful() -> None:
     n = 100
     percentiles = pd.DataFrame({"reconstruction": np.arange(n) / 99, "nearest_neighbours": np.zeros(n)})
     table = pd.DataFrame({"las_arcsec": np.arange(n) + 1.0, "reason": [""] * 99 + ["resolved out"]})
-    words = reasons(percentiles, table)
+    words = reasons(percentiles, table, EXTREMES)
     assert words[-1].split("; ") == [
         "the model redraws it badly (percentile 99.9)", "very large (100 arcsec)", "doubtful: resolved out",
     ]

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from astro_vae.images.measure import TRIVIAL
 from astro_vae.products import quality
 
 
 def ranking() -> pd.DataFrame:
     """Make a ranking of 40 objects, the last the strangest; the last eight are hybrids, three of them in test."""
     n = 40
-    scores = {name: np.arange(n, dtype=float) for name in ("combined", *quality.SCORES, *quality.TRIVIAL)}
+    scores = {name: np.arange(n, dtype=float) for name in ("combined", *quality.SCORES, *TRIVIAL)}
     label = np.array(["FRI", "FRII"] * 16 + ["hybrid"] * 8, dtype=object)
     part = np.array(["train", "test"] * 16 + ["train"] * 5 + ["test"] * 3, dtype=object)
     names = [f"J{i}" for i in range(n)]

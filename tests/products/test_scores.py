@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from astro_vae import model as models
+from astro_vae.images.measure import trivial
 from astro_vae.products import scores
 from astro_vae.products._inference import Inference
 from astro_vae.products.priors import Reference, load_prior
@@ -73,7 +74,7 @@ def test_fisher_puts_one_extreme_score_before_two_high_ones() -> None:
 
 def test_trivial_scores_take_the_peak_where_no_flux_is_known() -> None:
     table = pd.DataFrame({"total_flux": [np.nan, np.nan], "peak_flux": [1.0, 2.0], "n_nonzero": [5, 6]})
-    made = scores.trivial_scores(table)
+    made = trivial(table)
     assert list(made["trivial_flux"]) == [1.0, 2.0]
     assert made["trivial_size"].isna().all()
     assert list(made["trivial_nonzero"]) == [5.0, 6.0]

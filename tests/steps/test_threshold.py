@@ -15,7 +15,8 @@ from astro_vae.vae.posteriors import DiagonalGaussian
 
 def data(images: np.ndarray) -> Any:
     everything = np.ones(len(images), bool)
-    return SimpleNamespace(targets=np.zeros(len(images), np.int64), kept=everything, images=lambda rows: images[rows])
+    targets = np.zeros(len(images), np.int64)
+    return SimpleNamespace(targets=targets, kept=everything, images=lambda rows: images[rows], weighted=False)
 
 
 class Ripple:

@@ -1,0 +1,233 @@
+"""Spectra through training and products: the same functions as images, with weights, on a tiny made-up survey."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+
+import astro_vae
+from astro_vae.classifier import classifier
+from astro_vae.compare import compare
+from astro_vae.errors import UserError
+from astro_vae.evaluate import evaluate
+from astro_vae.objects import open_objects
+from astro_vae.products.anomalies import rank
+from astro_vae.products.latents import encode
+from astro_vae.products.new_samples import generate_new
+from astro_vae.products.priors import fit_prior
+from astro_vae.products.samples import generate
+from astro_vae.report.page import report
+from astro_vae.settings import (
+    ClassifierSettings,
+    ExecutionSettings,
+    NetworkSettings,
+    PcaSettings,
+    PriorSettings,
+    ProductSettings,
+    SplitSettings,
+    TrainSettings,
+    VaeSettings,
+)
+from astro_vae.settings_spectra import (
+    GridSettings,
+    SpectrumAugmentSettings,
+    SpectrumPrepareSettings,
+    SpectrumViewSettings,
+)
+from astro_vae.spectra.resample import bin_centres
+from astro_vae.steps._examples import load_part
+from astro_vae.steps.augment import augment
+from astro_vae.steps.prepare import prepare
+from astro_vae.steps.split import split
+from astro_vae.steps.train import train
+from astro_vae.surveys import spectra_folder
+
+GRID = GridSettings(log_start=3.65, log_step=0.0015, bins=100)
+VIEW = SpectrumViewSettings(grid=GRID)
+AUGMENT = SpectrumAugmentSettings(total=400)
+EXECUTION = ExecutionSettings(device="cpu", progress=False)
+PRODUCTS = ProductSettings(
+    samples_per_label=6, top=5, bootstrap=20, draws=10, prior=PriorSettings(components=1, examples=200)
+)
+MODELS: dict[str, Any] = {
+    "em_pca": PcaSettings(type="em_pca", latents=2, examples=400),
+    "vae": VaeSettings(
+        latents=2, likelihood="gaussian_ivar", network=NetworkSettings(name="dense", hidden=(16,), path="linear"),
+        train=TrainSettings(examples=1200, validate_every=400, batch=64),
+    ),
+}
+N, SIGMA, STRANGE = 40, 0.2, "s07"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A tiny survey of spectra: its files, and a folder per model."""
+
+    folder: Path
+
+    @property
+    def files(self) -> dict[str, Path]:
+        return {"objects": self.folder / "objects.h5", "split": self.folder / "split.csv"}
+
+
+def write_tables(place: Path) -> None:
+    """Write spectra of two parameters, slope and a bump, with noise of `SIGMA`; one has an absorption of its own."""
+    rng, wave = np.random.default_rng(1), np.geomspace(4300.0, 6700, 800)
+    rows = []
+    (place / "files").mkdir(parents=True)
+    for i in range(N):
+        slope, bump = rng.normal(3 if i % 2 else -3, 0.5), rng.normal(1, 0.3)
+        flux = 5 + slope * (wave / 5500 - 1) + bump * np.exp(-0.5 * ((wave - 5000) / 100) ** 2)
+        name = f"s{i:02d}"
+        if name == STRANGE:
+            flux -= 3 * np.exp(-0.5 * ((wave - 6000) / 60) ** 2)
+        flux += rng.normal(0, SIGMA, len(wave))
+        pd.DataFrame({"wave": wave, "flux": flux, "error": SIGMA}).to_csv(place / f"files/{name}.csv", index=False)
+        rows.append((name, "red" if i % 2 else "blue", 0.01, 9.0 * i, 0.0))
+    pd.DataFrame(rows, columns=["file", "label", "redshift", "ra", "dec"]).to_csv(place / "labels.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    """Take the survey from download to report, with a linear model and a small network."""
+    place = tmp_path_factory.mktemp("run") / "tiny"
+    write_tables(place)
+    source = spectra_folder.Source(survey="spectra_folder", path=str(place / "files"), labels=str(place / "labels.csv"))
+    spectra_folder.obtain(source, place, execution=EXECUTION).to_csv(place / "manifest.csv", index=False)
+    made = Survey(place)
+    settings = SpectrumPrepareSettings(grid=GRID, margin=5)
+    prepare(source, settings, folder=place, manifest=place / "manifest.csv", out=made.files["objects"])
+    split(SplitSettings(), objects=made.files["objects"], out=made.files["split"])
+    augmented = place / "augmented.h5"
+    augment(VIEW, AUGMENT, **made.files, out=augmented)
+    classifier(
+        ClassifierSettings(), VIEW, AUGMENT, **made.files, augmented=augmented, out=place / "classifier",
+        execution=EXECUTION,
+    )
+    for name, model in MODELS.items():
+        folder = place / name
+        train(model, VIEW, AUGMENT, **made.files, augmented=augmented, out=folder / "model", execution=EXECUTION)
+        files = {"model": folder / "model", "prior": folder / "prior.safetensors"}
+        fit_prior(
+            PRODUCTS.prior, model=files["model"], augmented=augmented, objects=made.files["objects"],
+            out=files["prior"],
+        )
+        encode(PRODUCTS, **files, **made.files, out=folder / "latents.fits")
+        rank(PRODUCTS, **files, **made.files, latents=folder / "latents.parquet", out=folder / "anomalies.fits")
+        generate(PRODUCTS, **files, out=folder / "samples.h5")
+        evaluate(
+            PRODUCTS, folder=folder, **made.files, classifier=place / "classifier", out=folder / "metrics.json"
+        )
+    compare([place / name / "metrics.json" for name in MODELS], out=place / "comparison.csv")
+    return made
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_redraws_the_held_out_spectra_within_their_noise(survey: Survey, name: str) -> None:
+    metrics = json.loads((survey.folder / name / "metrics.json").read_text())["test"]
+    assert metrics["reduced_chi2"]["mean"] < 0.2 * metrics["reduced_chi2_mean_spectrum"]["mean"]
+    assert 0.5 < metrics["reduced_chi2"]["median"] < 1.7
+    assert "mse" not in metrics
+    assert metrics["label"]["accuracy"]["value"] > 0.9
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_catalog_has_the_reduced_chi_square_of_the_reconstruction(survey: Survey, name: str) -> None:
+    catalog = pd.read_parquet(survey.folder / name / "latents.parquet").set_index("object_id")
+    assert not any(str(column).startswith(("z_pa", "z_rot")) for column in catalog)
+    model = astro_vae.load(survey.folder / name)
+    table, seen = load_part(survey.files["objects"], survey.files["split"], None, VIEW)
+    z, _ = model.encode(seen, table["label"])
+    redrawn = model.decode(z, table["label"])
+    chi2 = ((seen[:, 0] - redrawn) ** 2 * seen[:, 1]).sum(axis=1) / (seen[:, 1] > 0).sum(axis=1)
+    np.testing.assert_allclose(catalog.loc[table["object_id"], "reduced_chi2"], chi2, rtol=1e-3)
+
+
+def test_a_trained_model_takes_views_and_object_files_alike(survey: Survey) -> None:
+    model = astro_vae.load(survey.folder / "em_pca")
+    _, seen = load_part(survey.files["objects"], survey.files["split"], None, VIEW)
+    objects = open_objects(survey.files["objects"])
+    for a, b in zip(model.encode(seen), model.encode(objects), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert model.score(seen).notna().all(axis=None)
+    assert model.threshold is None
+    assert model.generate("red", 3, seed=1).shape == (3, GRID.bins)
+
+
+def test_masked_bins_are_not_looked_at(survey: Survey) -> None:
+    model = astro_vae.load(survey.folder / "em_pca")
+    _, seen = load_part(survey.files["objects"], survey.files["split"], "test", VIEW)
+    seen[:, 1, 20:30] = 0
+    wild = seen.copy()
+    wild[:, 0, 20:30] = 50
+    np.testing.assert_allclose(model.encode(wild)[0], model.encode(seen)[0], atol=1e-5)
+    np.testing.assert_allclose(model.score(wild), model.score(seen), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (np.ones((1, GRID.bins), np.float32), "flux and its inverse variance"),
+        (np.full((1, 2, GRID.bins), np.nan, np.float32), "not finite"),
+        (-np.ones((1, 2, GRID.bins), np.float32), "inverse variances below 0"),
+    ],
+)
+def test_what_is_no_view_of_a_spectrum_is_refused(survey: Survey, seen: np.ndarray, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        astro_vae.load(survey.folder / "em_pca").encode(seen)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_strange_spectrum_is_the_worst_redrawn(survey: Survey, name: str) -> None:
+    ranking = pd.read_parquet(survey.folder / name / "anomalies.parquet")
+    assert ranking.sort_values("reconstruction")["object_id"].iloc[-1] == STRANGE
+    assert "redraws it badly" in ranking.set_index("object_id").loc[STRANGE, "why"]
+    assert {"trivial_snr", "trivial_lines"} <= set(ranking)
+    assert (survey.folder / name / "anomalies.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_generated_spectra_are_tables_that_specutils_reads(survey: Survey, name: str) -> None:
+    from specutils import Spectrum
+
+    samples = open_objects(survey.folder / name / "samples.h5")
+    assert samples.attributes["grid"] == GRID.model_dump(mode="json")
+    with fits.open(survey.folder / name / "samples.fits") as file:
+        assert [hdu.header.get("LABEL") for hdu in file[1:]] == ["blue", "red"]
+    read = Spectrum.read(survey.folder / name / "samples.fits", format="tabular-fits", hdu=2)
+    np.testing.assert_allclose(read.spectral_axis.to_value("Angstrom"), bin_centres(GRID), rtol=1e-12)
+    red = samples.read()[(samples.usable["label"] == "red").to_numpy()]
+    np.testing.assert_array_equal(read.flux.value, red)
+    assert read.flux.value[:, -1].mean() > read.flux.value[:, 0].mean()  # red spectra rise
+
+
+def test_samples_on_demand_have_the_same_format(survey: Survey, tmp_path: Path) -> None:
+    generate_new(survey.folder / "em_pca", label="red", n=4, seed=1, out=tmp_path / "new.fits")
+    with fits.open(tmp_path / "new.fits") as file:
+        assert file["RED"].data["FLUX"].shape == (GRID.bins, 4)
+        expected = astro_vae.load(survey.folder / "em_pca").generate("red", 4, seed=1)
+        np.testing.assert_array_equal(file["RED"].data["FLUX"].T, expected)
+
+
+def test_samples_are_not_judged_and_the_reason_is_given(survey: Survey) -> None:
+    assert "inverse variances" in json.loads((survey.folder / "classifier/classifier.json").read_text())["reason"]
+    assert json.loads((survey.folder / "vae/metrics.json").read_text())["samples"] == {}
+
+
+def test_the_comparison_shows_the_chi_square(survey: Survey) -> None:
+    table = pd.read_csv(survey.folder / "comparison.csv").set_index("model")
+    assert (table["test_reduced_chi2"] < table["test_reduced_chi2_mean_spectrum"]).all()
+
+
+def test_the_report_speaks_of_spectra(survey: Survey) -> None:
+    report(survey.folder, out=survey.folder / "report.html")
+    page = (survey.folder / "report.html").read_text()
+    assert "reduced chi-square" in page
+    assert "pixels" not in page.split("<script")[0].split("</style>")[-1]
