@@ -14,7 +14,11 @@ from astro_vae.files import atomic, read_json
 from astro_vae.products import quality
 
 FIGURES = {
-    "mse": "{part}_mse", "mse_inferred_label": "{part}_mse_inferred_label", "mse_mean_image": "{part}_mse_mean_image",
+    **{
+        f"{misfit}{suffix}": f"{{part}}_{misfit}{suffix}"
+        for misfit, mean in (("mse", "mean_image"), ("reduced_chi2", "mean_spectrum"))
+        for suffix in ("", "_inferred_label", f"_{mean}")
+    },
     "negative_elbo": "{part}_negative_elbo", f"negative_bound_{quality.BOUND_DRAWS}": "{part}_negative_bound",
     "active_units": "{part}_active_units", "cross_entropy_entropy": "{part}_cross_entropy_floor",
     "cross_entropy_mean_image": "{part}_cross_entropy_mean_image",
@@ -54,7 +58,7 @@ def _put(row: dict[str, float], name: str, figure: Mapping[str, Any] | None) -> 
         row |= {f"{name}_{key}": figure[key] for key in ("median", "error") if figure.get(key) is not None}
 
 
-Panel = tuple[str, dict[str, str], str | None, bool]
+Panel = tuple[str, dict[str, str], str | None, float]
 
 
 def compare(metrics: Sequence[Path], *, out: Path) -> None:
@@ -76,16 +80,20 @@ def compare(metrics: Sequence[Path], *, out: Path) -> None:
 
 CHANCE = "chance"
 REFERENCES = {
-    "test_mse_mean_image": "mean image", "test_accuracy_most_frequent": "most frequent label",
-    "classifier_accuracy": "classifier on real objects", CHANCE: "chance",
+    "test_mse_mean_image": "mean image", "test_reduced_chi2_mean_spectrum": "mean spectrum",
+    "test_accuracy_most_frequent": "most frequent label", "classifier_accuracy": "classifier on real objects",
+    CHANCE: "chance",
 }
-PANELS: tuple[Panel, ...] = (  # title, figures with their words, a reference as a dashed line, logarithmic
+PANELS: tuple[Panel, ...] = (  # title, figures with their words, reference as a dashed line, unit where logarithmic
     ("Mean squared error on test (10$^{-4}$)", {"test_mse": "true label", "test_mse_inferred_label": "inferred label"},
-     "test_mse_mean_image", True),
+     "test_mse_mean_image", 1e-4),
+    ("Reduced chi-square on test",
+     {"test_reduced_chi2": "true label", "test_reduced_chi2_inferred_label": "inferred label"},
+     "test_reduced_chi2_mean_spectrum", 1.0),
     ("Label found on test", {"test_accuracy": "p(label | image)", "classifier_accuracy": "classifier"},
-     "test_accuracy_most_frequent", False),
+     "test_accuracy_most_frequent", 0.0),
     ("Label of samples, by the classifier",
-     {"sample_agreement": "fitted prior", "sample_agreement_standard_normal": "N(0, I)"}, "classifier_accuracy", False),
+     {"sample_agreement": "fitted prior", "sample_agreement_standard_normal": "N(0, I)"}, "classifier_accuracy", 0.0),
 )
 
 
@@ -94,17 +102,17 @@ def _figure(table: pd.DataFrame, path: Path) -> None:
     from matplotlib.figure import Figure
 
     odd = {str(name): str(name)[:-4].replace("_", " ") for name in table if str(name).endswith("_auc")}
-    panels: list[Panel] = [*PANELS, ("Anomalies found, area under the curve", odd, CHANCE, False)]
-    panels = [(t, {k: w for k, w in f.items() if k in table}, r, log) for t, f, r, log in panels]
+    panels: list[Panel] = [*PANELS, ("Anomalies found, area under the curve", odd, CHANCE, 0.0)]
+    panels = [(t, {k: w for k, w in f.items() if k in table}, r, unit) for t, f, r, unit in panels]
     panels = [panel for panel in panels if panel[1]]
     figure = Figure(figsize=(max(3.2 * len(panels), 3.2), 1.4 + 0.34 * max(len(table), 3)), layout="constrained")
-    for axes, (title, figures, reference, log) in zip(
+    for axes, (title, figures, reference, unit) in zip(
         figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True
     ):
         _panel(axes, table, figures, reference)
         axes.set_title(title, fontsize=9)
-        if log:
-            _logarithmic(axes)
+        if unit:
+            _logarithmic(axes, unit)
     with atomic(path) as partial:
         figure.savefig(partial, dpi=150, metadata={"Software": None})
 
@@ -125,11 +133,11 @@ def _panel(axes: Any, table: pd.DataFrame, figures: Mapping[str, str], reference
     axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
 
 
-def _logarithmic(axes: Any) -> None:
-    """Make the horizontal axis logarithmic, with plain numbers in units of 10^-4."""
+def _logarithmic(axes: Any, unit: float) -> None:
+    """Make the horizontal axis logarithmic, with plain numbers in this unit."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{1e4 * value:.3g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:.3g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

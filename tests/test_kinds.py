@@ -21,7 +21,7 @@ from astro_vae.errors import UserError
         ("view", ("view", "frame_size", "central", "to_network", "empty", "fault")),
         ("orient", ("ORIENTED", "number", "orientations", "upright")),
         ("fit", ("NAME", "SCORE", "COLUMNS", "misfit", "misfit_of_mean", "mean")),
-        ("measure", ("measure", "measure_noise", "trivial", "COLUMNS", "EXTREMES", "TRIVIAL")),
+        ("measure", ("measure", "measure_noise", "trivial", "COLUMNS", "EXTREMES", "SHOWN", "TRIVIAL")),
         ("augment", ("draw_transforms", "apply", "PARENTS", "COLUMNS")),
         ("examples", ("make",)),
         ("export", ("attributes", "unit", "append")),

@@ -54,6 +54,12 @@ EXTREMES = {
 }
 """What to say of an object by measured column: where it is among the highest, and where it is among the lowest."""
 
+SHOWN = {
+    "las_arcsec": "largest angular size (arcsec)", "snr": "peak over noise",
+    "total_flux": "integrated flux density (Jy)", "n_nonzero": "pixels above the threshold",
+}
+"""Columns whose distribution says most of a survey, the best first, in words."""
+
 TRIVIAL = {
     "trivial_flux": Column("Trivial score: integrated flux density; peak where that is not known", "", "stat.value"),
     "trivial_size": Column("Trivial score: largest angular size", "", "stat.value"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,14 @@ def _write_parquet(table: pd.DataFrame, columns: Mapping[str, Column], path: Pat
 
 
 def _write_votable(table: pd.DataFrame, columns: Mapping[str, Column], path: Path, meta: dict[str, Any]) -> None:
-    votable = from_table(as_astropy(table, columns, {}))
+    with warnings.catch_warnings():
+        # VOUnit deprecates them, but every reader knows them, and spectra are given in them.
+        warnings.filterwarnings("ignore", "The unit '(erg|Angstrom)' has been deprecated", units.UnitsWarning)
+        _to_votable(as_astropy(table, columns, {}), path, meta)
+
+
+def _to_votable(table: Table, path: Path, meta: Mapping[str, Any]) -> None:
+    votable = from_table(table)
     frame = CooSys(ID="icrs", system="ICRS")
     votable.resources[0].coordinate_systems.append(frame)
     inner = votable.get_first_table()

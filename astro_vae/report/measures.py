@@ -16,6 +16,9 @@ NAMES = {
     "mse": "mean squared error",
     "mse_inferred_label": "mean squared error, inferred label",
     "mse_mean_image": "mean squared error of the mean image",
+    "reduced_chi2": "reduced chi-square",
+    "reduced_chi2_inferred_label": "reduced chi-square, inferred label",
+    "reduced_chi2_mean_spectrum": "reduced chi-square of the mean spectrum",
     "negative_elbo": "negative ELBO (nat)",
     "negative_bound": "negative importance-weighted bound (nat)",
     "kl": "KL divergence (nat)",
@@ -30,7 +33,7 @@ NAMES = {
     "cross_entropy_floor": "least possible negative ELBO (nat)",
     "cross_entropy_mean_image": "negative pseudo-likelihood of the mean image (nat)",
 }
-LOWER = ("mse", "negative", "loss", "calibration_error")
+LOWER = ("mse", "chi2", "negative", "loss", "calibration_error")
 HIGHER = ("auc", "recall", "recovered", "agreement", "accuracy")
 
 
@@ -91,7 +94,8 @@ def best_of(name: str, values: Mapping[str, float]) -> str | None:
     """Return the key of the best value of a measure; None where neither direction is better, or all are alike."""
     sign = next((s for s, parts in ((1, LOWER), (-1, HIGHER)) if any(p in name for p in parts)), 0)
     known = {key: sign * value for key, value in values.items() if math.isfinite(value)}
-    reference = "mean_image" in name or "most_frequent" in name or name.startswith("classifier")
+    references = ("mean_image", "mean_spectrum", "most_frequent")
+    reference = any(part in name for part in references) or name.startswith("classifier")
     if not sign or reference or len(set(known.values())) < 2:
         return None
     return min(known, key=lambda key: known[key])

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from astro_vae import kinds
+from astro_vae.objects import Objects
 from astro_vae.report.charts import Series, histogram
 from astro_vae.report.gather import PARTS, SurveyResults
 from astro_vae.report.sky import sky_map
@@ -17,12 +19,6 @@ from astro_vae.report.words import number, plural
 REFUSED_ROWS = 200
 UNLABELLED = "unlabelled"
 GREY = 6  # its number among the colours of the style sheet
-HISTOGRAMS = (
-    ("las_arcsec", "largest angular size (arcsec)"),
-    ("snr", "peak over noise"),
-    ("total_flux", "integrated flux density (Jy)"),
-    ("n_nonzero", "pixels above the threshold"),
-)
 
 
 def label_groups(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -56,7 +52,7 @@ def objects_section(results: SurveyResults) -> dict[str, Any]:
     counts, head = _counts(kept)
     return {
         "words": _words(results, table, kept), "counts": counts, "counts_head": head,
-        "sky": _sky(kept), "charts": _histograms(kept),
+        "sky": _sky(kept), "charts": _histograms(kept, results.objects),
         "refused": list(refused[["object_id", "reason"]].head(REFUSED_ROWS).itertuples(index=False, name=None)),
         "refused_words": _reasons(refused),
         "refused_left": f"{plural(len(refused) - REFUSED_ROWS, 'more row')} in objects.h5."
@@ -66,11 +62,14 @@ def objects_section(results: SurveyResults) -> dict[str, Any]:
 
 
 def _words(results: SurveyResults, table: pd.DataFrame, kept: pd.DataFrame) -> Markup:
-    shape = " by ".join(str(n) for n in results.objects.shape)
+    # Beside each value of a spectrum stands its inverse variance, which is no further datum.
+    weighted = results.objects.weighted
+    shape = " by ".join(str(n) for n in results.objects.shape[1 if weighted else 0 :])
+    each = "bins" if weighted else "pixels"
     unit = results.objects.attributes.get("unit") or "no unit"
     stored = "8-bit images that the survey has scaled" if results.objects.attributes.get("scaled") else f"in {unit}"
-    return Markup("{} of {} have values, {} pixels each, {}. Parts are divided by source, before augmentation.").format(
-        number(len(kept)), plural(len(table), "candidate"), shape, stored)
+    return Markup("{} of {} have values, {} {} each, {}. Parts are divided by source, before augmentation.").format(
+        number(len(kept)), plural(len(table), "candidate"), shape, each, stored)
 
 
 def _counts(kept: pd.DataFrame) -> tuple[list[list[Any]], list[str]]:
@@ -102,10 +101,10 @@ def _sky(kept: pd.DataFrame) -> dict[str, Any] | None:
     return {"title": "Where they lie", "note": "", "svg": svg} if svg else None
 
 
-def _histograms(kept: pd.DataFrame) -> list[dict[str, Any]]:
+def _histograms(kept: pd.DataFrame, objects: Objects) -> list[dict[str, Any]]:
     """Draw up to two histograms by label, of the first columns that are measured."""
     charts: list[dict[str, Any]] = []
-    for column, words in HISTOGRAMS:
+    for column, words in kinds.kind(objects.attributes.get("kind", "image")).measure.SHOWN.items():
         if len(charts) == 2 or column not in kept or np.isfinite(kept[column].to_numpy(float)).mean() < 0.5:
             continue
         svg = histogram(by_label(kept, column, fewest=10), x_label=words, title=f"Histogram: {words}", log=True)

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from astro_vae import kinds
 from astro_vae.errors import UserError
 from astro_vae.files import write_text
 from astro_vae.report import provenance
@@ -88,7 +89,7 @@ def _page(results: SurveyResults, seen: Mapping[str, Any], drawn: Sheets) -> dic
         "strip": strip(first, drawn) if first else [], "strip_model": first.name if first else "",
         "objects": objects_section(results), "comparison": comparison_section(results),
         "models": models_section(results.models), "rankings": rankings,
-        "ranking_words": "Each score is averaged over rotations of the image; bars show the fraction of objects that "
+        "ranking_words": _averaged(results) + "ars show the fraction of objects that "
         "score lower. The combined score makes the rank: Fisher's combination of the scores that the settings name.",
         "times": provenance.times_rows(results), "versions": provenance.versions_rows(results),
         "files": provenance.files_rows(results), "settings": provenance.settings_text(seen),
@@ -97,6 +98,12 @@ def _page(results: SurveyResults, seen: Mapping[str, Any], drawn: Sheets) -> dic
     absent = {"comparison": not page["comparison"], "models": not results.models, "anomalies": not rankings}
     page["contents"] = [(name, title) for name, title in CONTENTS.items() if not absent.get(name)]
     return page
+
+
+def _averaged(results: SurveyResults) -> str:
+    """Return how scores were averaged, with the beginning of the next sentence."""
+    oriented = kinds.kind(results.objects.attributes.get("kind", "image")).orient.ORIENTED
+    return "Each score is averaged over rotations of the image; b" if oriented else "B"
 
 
 def render(page: Mapping[str, Any]) -> str:

@@ -24,8 +24,19 @@ def best(models: list[ModelResults]) -> ModelResults | None:
     return models[0] if models else None
 
 
+MISFITS = {  # in metrics.json, by the kind of the data: what it is, and the reference
+    "mse": ("mean square per pixel", "mean image"), "reduced_chi2": ("reduced chi-square", "mean spectrum"),
+}
+
+
+def _misfit(measures: Measures) -> str:
+    """Return the name of the error of the reconstruction, of the test part where it is there."""
+    names = [f"{part}.{misfit}" for part in ("test", "validation") for misfit in MISFITS]
+    return next((name for name in names if name in measures), "")
+
+
 def _error(measures: Measures) -> Measure | None:
-    return measures.get("test.mse") or measures.get("validation.mse")
+    return measures.get(_misfit(measures))
 
 
 def summary(results: SurveyResults) -> dict[str, Any]:
@@ -54,14 +65,14 @@ def _objects_card(results: SurveyResults) -> Card:
 
 def _cards(chosen: ModelResults, measures: Measures) -> list[Card]:
     """Return the cards of the figures that were measured."""
-    part = "test" if "test.mse" in measures else "validation"
+    part, _, misfit = _misfit(measures).partition(".")
     usual, judge = (measures.get(name) for name in (f"{part}.label.accuracy_most_frequent", JUDGE))
     beside = Markup(", by an independent classifier that is right on {} of the real ones").format(number(judge.value)) \
         if judge else ""
     against = Markup("; always the most frequent: {}").format(number(usual.value)) if usual else ""
     cards = [
-        _card("Reconstruction error", _error(measures), Markup("mean square per pixel, {} objects, {}").format(
-            part, chosen.name)),
+        _card("Reconstruction error", _error(measures), Markup("{}, {} objects, {}").format(
+            MISFITS[misfit][0] if misfit else "", part, chosen.name)),
         _card("Label found", measures.get(f"{part}.label.accuracy"),
               Markup("of the {} objects by p(label | image){}").format(part, against)),
         _card("Samples obey their label", measures.get(SAMPLES), Markup("of the samples{}").format(beside)),
@@ -107,12 +118,13 @@ def _findings(results: SurveyResults, chosen: ModelResults, measures: Measures) 
 
 
 def _against_references(results: SurveyResults, chosen: ModelResults, measures: Measures) -> Iterator[Markup]:
-    """Compare the error with that of the mean image, and of the linear model of as many latents."""
-    ours = _error(measures)
-    mean_image = measures.get("test.mse_mean_image") or measures.get("validation.mse_mean_image")
-    if ours and mean_image and ours.value > 0:
-        yield Markup("{} reconstructs {} times better than the mean image ({} against {}).").format(
-            chosen.name, number(mean_image.value / ours.value, 2), number(ours.value), number(mean_image.value))
+    """Compare the error with that of the mean object, and of the linear model of as many latents."""
+    name, ours = _misfit(measures), _error(measures)
+    words = MISFITS[name.partition(".")[2]][1] if name else ""
+    mean = measures.get(f"{name}_{words.replace(' ', '_')}")
+    if ours and mean and ours.value > 0:
+        yield Markup("{} reconstructs {} times better than the {} ({} against {}).").format(
+            chosen.name, number(mean.value / ours.value, 2), words, number(ours.value), number(mean.value))
     for other in results.models:
         alike = other.is_linear and other.settings.get("latents") == chosen.settings.get("latents")
         theirs = _error(flat(other.metrics))

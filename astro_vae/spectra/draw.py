@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
 
 from astro_vae import files
 from astro_vae.settings_spectra import SpectrumViewSettings
@@ -52,8 +52,7 @@ def grid(
     """
     columns = columns or math.ceil(len(seen) / rows if rows else math.sqrt(len(seen)))
     rows = rows or math.ceil(len(seen) / columns)
-    size = (PANEL_INCH[0] * columns + 0.3, PANEL_INCH[1] * rows + (0.5 if suptitle else 0.3))
-    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0))
+    figure = _figure(rows, columns, titles=bool(titles), suptitle=suptitle)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True)
     for axes in panels.flat[len(seen) :]:
         axes.set_axis_off()
@@ -66,11 +65,25 @@ def grid(
         axes.set_title(title, fontsize=6, pad=2)
     for axes, label in zip(panels[:, 0], row_labels or (), strict=False):
         axes.set_ylabel(label, fontsize=7)
-    figure.supxlabel("bin" if wave_aa is None else "vacuum wavelength in the rest frame (Å)", fontsize=7)
-    if suptitle:
-        figure.suptitle(suptitle, fontsize=9)
+    words = "bin" if wave_aa is None else "vacuum wavelength in the rest frame (Å)"
+    figure.text(0.5, 0.06 / figure.get_figheight(), words, fontsize=7, ha="center", va="bottom")
     with files.atomic(path) as partial:
         figure.savefig(partial, dpi=150, metadata={"Software": None} if path.suffix == ".png" else None)
+
+
+def _figure(rows: int, columns: int, *, titles: bool, suptitle: str | None) -> Figure:
+    """Return a figure with room for so many panels; margins are in inches, since a solver takes long with many."""
+    left, right, bottom, top = 0.5, 0.08, 0.4, 0.08 + 0.14 * titles + (0.25 if suptitle else 0)
+    between = 0.26, 0.06 + 0.14 * titles
+    width, height = PANEL_INCH[0] * columns + left + right, PANEL_INCH[1] * rows + bottom + top
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(
+        left=left / width, right=1 - right / width, bottom=bottom / height, top=1 - top / height,
+        wspace=between[0] / (PANEL_INCH[0] - between[0]), hspace=between[1] / (PANEL_INCH[1] - between[1]),
+    )
+    if suptitle:
+        figure.suptitle(suptitle, fontsize=9, y=1 - 0.05 / height, va="top")
+    return figure
 
 
 def known(view: SpectrumViewSettings, objects: pd.DataFrame, n: int) -> dict[str, Any]:
@@ -114,6 +127,8 @@ def show(axes: Axes, spectrum: np.ndarray, wave_aa: np.ndarray | None = None) ->
     axes.set_ylim(low, high)
     axes.set_xlim(x[0], x[-1])
     axes.tick_params(labelsize=5, length=2, pad=1)
+    for axis in (axes.xaxis, axes.yaxis):  # few ticks, which take most of the time of a picture
+        axis.set_major_locator(MaxNLocator(4))
     for name, (wave, side) in MARKED.items() if wave_aa is not None else ():
         if x[0] < wave < x[-1]:
             axes.axvline(wave, color="0.7", lw=0.4, zorder=0)

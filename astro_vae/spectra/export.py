@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.units import Unit, UnrecognizedUnit
 
 from astro_vae.settings_spectra import SpectrumViewSettings
 from astro_vae.spectra.resample import bin_centres
@@ -18,7 +19,7 @@ def attributes(contract: Mapping[str, Any]) -> dict[str, Any]:
     view = SpectrumViewSettings(**contract["view"])
     return {
         "grid": view.grid.model_dump(mode="json"), "wave_aa": bin_centres(view.grid).tolist(),
-        "window_aa": list(view.window_aa), "unit": "", "scaled": False,
+        "window_aa": list(view.window_aa), "unit": contract.get("unit") or "", "scaled": False,
     }
 
 
@@ -30,15 +31,23 @@ def unit(spectra: np.ndarray, label: str, about: Mapping[str, Any]) -> fits.BinT
     wave = np.array(about["wave_aa"])
     hdu = fits.BinTableHDU.from_columns([
         fits.Column("WAVELENGTH", "D", unit="Angstrom", array=wave),
-        fits.Column("FLUX", f"{len(spectra)}E", array=np.ascontiguousarray(spectra.T)),
+        fits.Column("FLUX", f"{len(spectra)}E", unit=_fits_unit(about["unit"]), array=np.ascontiguousarray(spectra.T)),
     ])
     low, high = about["window_aa"]
     hdu.header["EXTNAME"] = ((label or "SAMPLES0").upper(), "extension name")
     hdu.header["LABEL"] = (label, "class that the samples were asked for")
     hdu.header["COMMENT"] = "WAVELENGTH is that in vacuum, in the rest frame."
-    hdu.header["COMMENT"] = f"FLUX is a flux density per wavelength, whose median from {low:g} to {high:g} Angstrom"
-    hdu.header["COMMENT"] = "is about 1; the samples of the label stand side by side in it."
+    hdu.header["COMMENT"] = "FLUX holds the samples of the label side by side. Its scale is nominal: a sample has no"
+    hdu.header["COMMENT"] = (
+        f"brightness, and its median from {low:g} to {high:g} Angstrom is about 1. The unit is the survey's."
+    )
     return hdu
+
+
+def _fits_unit(unit: str) -> str | None:
+    """Return a unit as FITS writes it; None where it is none."""
+    parsed = Unit(unit, parse_strict="silent")
+    return None if not unit or isinstance(parsed, UnrecognizedUnit) else parsed.to_string("fits")
 
 
 def append(

@@ -94,6 +94,11 @@ EXTREMES = {
 }
 """What to say of an object by measured column: where it is among the highest, and where it is among the lowest."""
 
+SHOWN = {
+    "redshift": "redshift", "snr": "S/N per pixel as observed", "d4000": "break at 4000 Angstrom",
+}
+"""Columns whose distribution says most of a survey, the best first, in words."""
+
 TRIVIAL = {
     "trivial_snr": Column("Trivial score: median flux by error, per pixel as observed", "", "stat.value"),
     "trivial_lines": Column("Trivial score: largest equivalent width among the emission lines", "", "stat.value"),

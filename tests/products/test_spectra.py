@@ -57,9 +57,9 @@ PRODUCTS = ProductSettings(
     samples_per_label=6, top=5, bootstrap=20, draws=10, prior=PriorSettings(components=1, examples=200)
 )
 MODELS: dict[str, Any] = {
-    "em_pca": PcaSettings(type="em_pca", latents=2, examples=400),
+    "em_pca": PcaSettings(type="em_pca", latents=3, examples=400),
     "vae": VaeSettings(
-        latents=2, likelihood="gaussian_ivar", network=NetworkSettings(name="dense", hidden=(16,), path="linear"),
+        latents=3, likelihood="gaussian_ivar", network=NetworkSettings(name="dense", hidden=(16,), path="linear"),
         train=TrainSettings(examples=1200, validate_every=400, batch=64),
     ),
 }
@@ -132,8 +132,8 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_redraws_the_held_out_spectra_within_their_noise(survey: Survey, name: str) -> None:
     metrics = json.loads((survey.folder / name / "metrics.json").read_text())["test"]
-    assert metrics["reduced_chi2"]["mean"] < 0.2 * metrics["reduced_chi2_mean_spectrum"]["mean"]
-    assert 0.5 < metrics["reduced_chi2"]["median"] < 1.7
+    assert metrics["reduced_chi2"]["median"] < 0.2 * metrics["reduced_chi2_mean_spectrum"]["median"]
+    assert 0.5 < metrics["reduced_chi2"]["median"] < 2
     assert "mse" not in metrics
     assert metrics["label"]["accuracy"]["value"] > 0.9
 
@@ -227,7 +227,7 @@ def test_the_comparison_shows_the_chi_square(survey: Survey) -> None:
 
 
 def test_the_report_speaks_of_spectra(survey: Survey) -> None:
-    report(survey.folder, out=survey.folder / "report.html")
+    report({}, folder=survey.folder, out=survey.folder / "report.html")
     page = (survey.folder / "report.html").read_text()
     assert "reduced chi-square" in page
     assert "pixels" not in page.split("<script")[0].split("</style>")[-1]
