@@ -39,7 +39,7 @@ def misfit_of_mean(seen: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 def mean(views: Iterable[np.ndarray]) -> np.ndarray:
     """Return the mean of blocks of views of bytes, values from 0 to 1: float32 (size, size)."""
-    total, number = np.float64(0), 0
+    total, number = np.zeros(()), 0
     for seen in views:
         total, number = total + seen.sum(axis=0, dtype=np.float64), number + len(seen)
     return (total / (max(number, 1) * 255)).astype(np.float32)

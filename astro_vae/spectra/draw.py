@@ -164,11 +164,11 @@ def _with_gaps(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _range(flux: np.ndarray, error: np.ndarray) -> tuple[float, float]:
-    """Return the limits of the drawing: zero or below, and above all that is brighter than 5 sigma."""
+    """Return the limits of the drawing: zero or below, and around all that is farther than 5 sigma from zero."""
     valid = flux[np.isfinite(flux)]
     if not len(valid):
         return 0.0, 1.0
     low, high = np.percentile(valid, [0.5, 99.5])
-    low = min(0.0, float(low))
+    low = min([0.0, float(low), *flux[flux < -5 * error]])
     high = max([float(high), *flux[flux > 5 * error]])
     return low, low + 1.1 * max(high - low, 1e-6)

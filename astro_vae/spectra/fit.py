@@ -50,7 +50,7 @@ def mean(views: Iterable[np.ndarray]) -> np.ndarray:
 
     Every spectrum counts alike: weighted by their inverse variances it would be that of the brightest.
     """
-    total, number = np.float64(0), np.int64(0)
+    total, number = np.zeros(()), np.zeros((), np.int64)
     for seen in views:
         flux, weight = to_network(seen)
         total = total + np.where(weight > 0, flux, 0).sum(axis=0, dtype=np.float64)
