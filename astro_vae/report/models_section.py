@@ -43,11 +43,18 @@ def _one(model: ModelResults) -> dict[str, Any]:
     }
 
 
+LINEAR_WORDS = {
+    "pca": "probabilistic principal components", "em_pca": "principal components weighted by inverse variance",
+    "infill_pca": "principal components with masked data filled in", "nmf": "non-negative factors",
+    "curved_pca": "weighted principal components with bends",
+}
+
+
 def kind_words(model: ModelResults) -> str:
     """Say in a few words what kind of model it is."""
     settings = model.settings
     if model.is_linear:
-        return "probabilistic principal components"
+        return LINEAR_WORDS[settings["type"]]
     network = (settings.get("network") or {}).get("name", "")
     kind = "label-conditioned autoencoder" if settings.get("conditional", True) else "autoencoder"
     return f"{network} variational {kind}".strip()
