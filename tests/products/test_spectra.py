@@ -20,6 +20,7 @@ from astro_vae.evaluate import evaluate
 from astro_vae.objects import open_objects
 from astro_vae.products.anomalies import rank
 from astro_vae.products.latents import encode
+from astro_vae.products.new_objects import latents_of, open_result, scores_of
 from astro_vae.products.new_samples import generate_new
 from astro_vae.products.priors import fit_prior
 from astro_vae.products.samples import generate
@@ -215,6 +216,16 @@ def test_samples_on_demand_have_the_same_format(survey: Survey, tmp_path: Path) 
         assert file["RED"].data["FLUX"].shape == (GRID.bins, 4)
         expected = astro_vae.load(survey.folder / "em_pca").generate("red", 4, seed=1)
         np.testing.assert_array_equal(file["RED"].data["FLUX"].T, expected)
+
+
+def test_new_spectra_come_as_an_object_file(survey: Survey) -> None:
+    opened = open_result(survey.folder / "em_pca")
+    table = latents_of(opened, [survey.files["objects"]]).table.set_index("object_id")
+    catalog = pd.read_parquet(survey.folder / "em_pca" / "latents.parquet").set_index("object_id")
+    np.testing.assert_allclose(table["z_mean_0"], catalog.loc[table.index, "z_mean_0"], rtol=1e-4, atol=1e-5)
+    assert scores_of(opened, [survey.files["objects"]]).table["object_id"].iloc[0] == STRANGE
+    with pytest.raises(UserError, match="make an object file of them"):
+        latents_of(opened, [survey.folder / "files"])
 
 
 def test_samples_are_not_judged_and_the_reason_is_given(survey: Survey) -> None:
