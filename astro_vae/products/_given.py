@@ -80,9 +80,9 @@ def given(
 
 def _prepared(model: TrainedModel, places: Sequence[Path], scratch: Path, known: Mapping[str, Any]) -> Path:
     """Make an object file of images, with the settings by which the objects of the training were prepared."""
-    if model.contract["kind"] != folder.KIND:
+    if model.kind.name != folder.KIND:
         raise UserError(
-            f"{places[0]}: the model was trained on objects of kind '{model.contract["kind"]}', and of files only "
+            f"{places[0]}: the model was trained on objects of kind '{model.kind.name}', and of files only "
             f"those of kind '{folder.KIND}' are taken; make an object file of them by the steps 'download' and 'prepare'"
         )
     origin = f"{model.folder}/model.json, prepare"
