@@ -83,7 +83,7 @@ def _prepared(model: TrainedModel, places: Sequence[Path], scratch: Path, known:
     if model.kind.name != folder.KIND:
         raise UserError(
             f"{places[0]}: the model was trained on objects of kind '{model.kind.name}', and of files only "
-            f"those of kind '{folder.KIND}' are taken; make an object file of them by the steps 'download' and 'prepare'"
+            f"those of kind '{folder.KIND}' are taken; make an object file of them by the step 'prepare'"
         )
     origin = f"{model.folder}/model.json, prepare"
     if not model.contract.get("prepare"):
