@@ -84,14 +84,17 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     axes = figure.subplots()
     for number, (family, words) in enumerate(FAMILIES.items()):
         of = [row for row in rows if row["family"] == family]
+        if not of:
+            continue
         axes.errorbar([r["latents"] * 1.03**number for r in of], [r["nelbo"] for r in of],
                       yerr=[r["nelbo_error"] for r in of], fmt="o-", ms=4, capsize=2, label=words)
     for name, marker in (("cvae", "s"), ("vae", "D")):
         words = "logged by Bastien et al." + (", conditional" if name == "cvae" else "")
         axes.plot(list(LOGGED[name]), list(LOGGED[name].values()), marker, color="0.4", ls=":", label=words)
     axes.set(xscale="log", xlabel="latents", ylabel="-ELBO of the 50 test images (nat)")
-    sizes = sorted({row["latents"] for row in rows})
+    sizes = sorted({row["latents"] for row in rows} | set(LOGGED["cvae"]))
     axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_xticks([], minor=True)
     axes.legend(fontsize=8, frameon=False)
     with atomic(path) as partial:
         figure.savefig(partial, dpi=150, format="png")
