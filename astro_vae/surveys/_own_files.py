@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_vae.errors import UserError
 from astro_vae.surveys._labels import read_labels
-from astro_vae.surveys.listing import list_images
+from astro_vae.surveys.listing import list_images, without_ending
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,12 +54,21 @@ def list_files(top: Path, endings: tuple[str, ...], labels: str, what: str) -> p
         {"address": p.absolute().as_uri(), "path": p.relative_to(top).as_posix(), "bytes": 0, "checksum": "",
          "status": "failed", "reason": fault} for p, fault in listed if fault
     ]
-    unmatched = sorted(set(_rows(labels)) - {key for row in rows for key in _keys(str(row["path"]), endings)})
-    rows += [
-        {"address": (top / name).resolve().as_uri(), "path": name, "bytes": 0, "checksum": "", "status": "missing",
-         "reason": f"named in {labels}, but not in the folder"} for name in unmatched
-    ]
+    rows += missing(top, labels, unmatched(labels, [str(row["path"]) for row in rows], endings))
     return pd.DataFrame(rows, columns=list(MANIFEST))
+
+
+def unmatched(labels: str, paths: Iterable[str], endings: tuple[str, ...]) -> list[str]:
+    """Return the names in the table of labels that no file has."""
+    return sorted(set(read_rows(labels)) - {key for path in paths for key in _keys(path, endings)})
+
+
+def missing(top: Path, labels: str, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the rows of the manifest of names that only the table of labels knows."""
+    return [
+        {"address": (top / name).resolve().as_uri(), "path": name, "bytes": 0, "checksum": "", "status": "missing",
+         "reason": f"named in {labels}, but not in the folder"} for name in names
+    ]
 
 
 def matched(
@@ -69,26 +78,21 @@ def matched(
 
     The name is the path without its ending, unless another file then has the same.
     """
-    rows = _rows(labels)
-    names = Counter(_object_id(path, endings) for path in manifest["path"])
+    rows = read_rows(labels)
+    names = Counter(without_ending(path, endings) for path in manifest["path"])
     for file in manifest.to_dict("records"):
         path = file["path"]
-        name = _object_id(path, endings)
+        name = without_ending(path, endings)
         own = next((rows[key] for key in _keys(path, endings) if key in rows), {})
         yield file, name if names[name] == 1 else path, own
 
 
-def _rows(labels: str) -> dict[str, dict[str, Any]]:
+def read_rows(labels: str) -> dict[str, dict[str, Any]]:
+    """Return the rows of a table of labels by the name that each speaks of; none where there is no table."""
     return read_labels(Path(labels).expanduser()) if labels else {}
-
-
-def _object_id(path: str, endings: tuple[str, ...]) -> str:
-    """Return the path below the folder without its ending."""
-    ending = max((e for e in endings if path.lower().endswith(e)), key=len, default="")
-    return path.removesuffix(path[len(path) - len(ending):]) if ending else path
 
 
 def _keys(path: str, endings: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names under which a table may speak of a file, the most exact one first."""
     name = path.rpartition("/")[2]
-    return path, _object_id(path, endings), name, _object_id(name, endings)
+    return path, without_ending(path, endings), name, without_ending(name, endings)

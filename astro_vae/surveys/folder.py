@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,9 @@ from astro_vae.columns import Column
 from astro_vae.errors import UserError
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
+from astro_vae.surveys import _own_files
 from astro_vae.surveys.candidate import NO_BEAM, Candidate, Expected
-from astro_vae.surveys.listing import ENDINGS, PICTURES, list_images, without_ending
+from astro_vae.surveys.listing import ENDINGS, PICTURES, list_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,10 +112,7 @@ def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.
     rows = [_row(top, path, fault) for path, fault in files]
     if source.catalog:
         positions(source)  # a fault of the table shows now, not after the checksums of many files
-    rows += [
-        {"address": (top / name).resolve().as_uri(), "path": name, "bytes": 0, "checksum": "", "status": "missing",
-         "reason": f"named in {source.labels}, but not in the folder"} for name in unmatched(source, files)
-    ]
+    rows += _own_files.missing(top, source.labels, unmatched(source, files))
     return pd.DataFrame(rows, columns=list(MANIFEST))
 
 
@@ -123,7 +120,7 @@ def unmatched(source: Source, files: list[tuple[str, str]]) -> list[str]:
     """Return the names in the table of labels that no file has."""
     if source.catalog:
         return []
-    return sorted(set(_labels(source)) - {key for path, _ in files for key in _keys(path)})
+    return _own_files.unmatched(source.labels, [path for path, _ in files], ENDINGS)
 
 
 def _top(source: Source) -> Path:
@@ -155,13 +152,10 @@ def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator
     if source.catalog:
         yield from cut_out(source, manifest, positions(source))
         return
-    top, labels = Path(source.path).expanduser(), _labels(source)
-    names = Counter(without_ending(path) for path in manifest["path"])
-    for file in manifest.to_dict("records"):
+    top = Path(source.path).expanduser()
+    for file, name, own in _own_files.matched(manifest, source.labels, ENDINGS):
         path = file["path"]
-        own = next((labels[key] for key in _keys(path) if key in labels), {})
-        extra = {name: value for name, value in own.items() if name != "label"}
-        name = without_ending(path) if names[without_ending(path)] == 1 else path
+        extra = {column: value for column, value in own.items() if column != "label"}
         known = Candidate(name, None, label=own.get("label", ""), extra=extra)
         if file["status"] != "ok":
             yield replace(known, reason=f"{file['status']}: {file['reason']}")
@@ -195,23 +189,11 @@ def _placed(known: Candidate) -> Candidate:
     return replace(known, ra=float(ra), dec=float(dec), extra=rest)  # type: ignore[arg-type]
 
 
-def _keys(path: str) -> tuple[str, ...]:
-    """Return the names under which a table may speak of a file, the most exact one first."""
-    name = path.rpartition("/")[2]
-    return path, without_ending(path), name, without_ending(name)
-
-
-def _labels(source: Source) -> dict[str, dict[str, Any]]:
-    from astro_vae.surveys._labels import read_labels
-
-    return read_labels(Path(source.labels).expanduser()) if source.labels else {}
-
-
 def positions(source: Source) -> list[Candidate]:
     """Read the table of positions, with the labels of `source.labels` where it names an object."""
     from astro_vae.surveys._positions import read_positions
 
-    labels = _labels(source)
+    labels = _own_files.read_rows(source.labels)
     objects = read_positions(Path(source.catalog).expanduser(), setting="source.catalog")
     return [replace(one, label=labels.get(one.object_id, {}).get("label", one.label)) for one in objects]
 

@@ -62,7 +62,7 @@ def _fault(path: Path, top: Path, follow_links: bool) -> str:
     return "" if path.is_file() else "no regular file"
 
 
-def without_ending(path: str) -> str:
-    """Return the path without its ending, if that is one of an image."""
-    ending = max((e for e in ENDINGS if path.lower().endswith(e)), key=len, default="")
+def without_ending(path: str, endings: tuple[str, ...] = ENDINGS) -> str:
+    """Return the path without its ending, if that is one of these."""
+    ending = max((e for e in endings if path.lower().endswith(e)), key=len, default="")
     return path[: len(path) - len(ending)]
