@@ -1,4 +1,4 @@
-"""Spectrum files in the formats of SDSS, BOSS and eBOSS."""
+"""What tests of surveys share: real data as a mirror, and spectrum files in the formats of SDSS, BOSS and eBOSS."""
 
 from __future__ import annotations
 
@@ -11,11 +11,22 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from astro_vae import download
+from astro_vae.settings import ExecutionSettings
+
 ROW: dict[str, Any] = {
     "CLASS": "GALAXY", "SUBCLASS": "", "Z": 0.1, "Z_ERR": 1e-5, "ZWARNING": 0, "RUN2D": "26", "PLUG_RA": 150.0,
     "PLUG_DEC": 2.0, "SOURCETYPE": "GALAXY", "SN_MEDIAN": np.zeros(5, np.float32),
 }
 COLUMNS = ("flux", "loglam", "ivar", "and_mask", "or_mask", "wdisp", "sky", "model")
+
+
+@pytest.fixture
+def from_mirror(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> ExecutionSettings:
+    """Let downloads come from the folder of real survey data, without waiting for what it lacks."""
+    monkeypatch.delenv("ASTRO_VAE_MIRROR")
+    monkeypatch.setattr(download, "RETRY_DELAYS", ())
+    return ExecutionSettings(mirror=str(mirror))
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astro_vae import download
 from astro_vae.objects import open_objects
 from astro_vae.settings import ExecutionSettings, PrepareSettings, SplitSettings
 from astro_vae.steps.prepare import prepare
@@ -112,13 +111,6 @@ def test_numbers_of_file_names_lead_to_the_catalogues(tmp_path: Path) -> None:
     assert all(math.isnan(value) for value in (found[3].extra["redshift"], found[4].ra, found[5].ra))
     (tmp_path / "FRICAT_Table1.csv").unlink()  # a mirror may lack it
     assert all(math.isnan(c.ra) and not c.reason for c in read(tmp_path))
-
-
-@pytest.fixture
-def from_mirror(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> ExecutionSettings:
-    monkeypatch.delenv("ASTRO_VAE_MIRROR")
-    monkeypatch.setattr(download, "RETRY_DELAYS", ())
-    return ExecutionSettings(mirror=str(mirror))
 
 
 @pytest.mark.parametrize("images", ["first", "nvss"])

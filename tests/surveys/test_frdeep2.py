@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astro_vae import download
 from astro_vae.download import fetch
 from astro_vae.errors import UserError
 from astro_vae.images.measure import measure_noise
@@ -130,13 +129,6 @@ def test_batches_take_what_the_tables_know(tables: Path) -> None:
     assert stranger.reason == "faulty: the tables of the set do not name it"
     assert (last.object_id, last.label, last.part, last.dec) == ("4C -02.61_II", "FRII", "test", -0.5)
     assert not Path("/train_batch").exists()
-
-
-@pytest.fixture
-def from_mirror(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> ExecutionSettings:
-    monkeypatch.delenv("ASTRO_VAE_MIRROR")
-    monkeypatch.setattr(download, "RETRY_DELAYS", ())
-    return ExecutionSettings(mirror=str(mirror))
 
 
 def read(chosen: Source, folder: Path, execution: ExecutionSettings) -> dict[str, Candidate]:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from astro_vae import download
 from astro_vae.settings import ExecutionSettings
 from astro_vae.surveys import mirabest
 from astro_vae.surveys._cutouts import known_files
@@ -62,13 +61,6 @@ def test_the_list_of_cutouts_is_whole() -> None:
     assert Counter(part for _, part in known.values()) == {"train": 1099, "test": 157, "": 4}
     assert all(mirabest.NAME.fullmatch(name) and len(md5) == 32 for name, (md5, _) in known.items())
     assert set(mirabest.FAULTY_IMAGES) | set(mirabest.FAULTY_OBJECTS) <= set(known)
-
-
-@pytest.fixture
-def from_mirror(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> ExecutionSettings:
-    monkeypatch.delenv("ASTRO_VAE_MIRROR")
-    monkeypatch.setattr(download, "RETRY_DELAYS", ())
-    return ExecutionSettings(mirror=str(mirror))
 
 
 def everything(chosen: Source, folder: Path, execution: ExecutionSettings) -> dict[str, Candidate]:
