@@ -10,11 +10,18 @@ from astro_vae.vae.curved_path import ANCHORS, CurvedPath, bends_and_products
 from astro_vae.vae.linear_path import LinearPath
 from astro_vae.vae.refine import refined
 
-FLOOR = 0.01
+FLOOR = 0.02
 """Fractional error in the fit, so that a few bright objects do not bend the surface to their noise."""
 
-BEND_RIDGE, PRODUCT_RIDGE = 10.0, 1e4
-"""Ridges of bends and of products, in units of an inverse variance, for data of the order of 1."""
+BEND_RIDGE, PRODUCT_RIDGE = 300.0, 1e3
+"""Ridges of bends and of products, in units of an inverse variance, for a dimension of mean variance."""
+
+CAUTION = 30.0
+"""Factor by which errors count less than the prior of the latents in the fit.
+
+The surface is so fitted where most objects are, and not to the few that would lie far out on it. All four numbers were
+chosen by cross-validation within the training parts of 430 spectra of galaxies and quasars.
+"""
 
 
 def with_floor(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -23,11 +30,12 @@ def with_floor(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def curved(start: LinearPath, x: np.ndarray, weight: np.ndarray, *, iterations: int = 15, seed: int = 0) -> CurvedPath:
+def curved(start: LinearPath, x: np.ndarray, weight: np.ndarray, *, iterations: int = 30, seed: int = 0) -> CurvedPath:
     """Return the curved path that fits data best, from a linear one whose latents have unit variance.
 
     In turn, the latents of each object take a few damped Gauss-Newton steps at the same surface, and the surface is
-    fitted by ridge regression, each dimension alone, at the same latents.
+    fitted by ridge regression, each dimension alone, at the same latents. The ridges of bends and products are those
+    of coefficients that scatter as the data do: larger where the linear path varies less.
 
     Parameters
     ----------
@@ -44,14 +52,17 @@ def curved(start: LinearPath, x: np.ndarray, weight: np.ndarray, *, iterations: 
     data, ivar = torch.from_numpy(x), torch.from_numpy(weight)
     z = start.double().posterior(data, ivar).mu
     n_products = len(path.coefficients) - n_latents
-    ridge = np.repeat([RIDGE, BEND_RIDGE, PRODUCT_RIDGE], [1 + n_latents, n_latents, n_products])
+    scatter = (start.loadings**2).sum(dim=0).numpy()
+    scatter = np.maximum(scatter / scatter.mean(), 1e-6)  # dimensions without data have none
+    bent = np.repeat([BEND_RIDGE, PRODUCT_RIDGE], [n_latents, n_products]) / scatter[:, None]
+    ridge = np.concatenate([np.full((size, 1 + n_latents), RIDGE), bent], axis=1)
     for _ in range(iterations):
         features = torch.cat([torch.ones_like(z[:, :1]), z, bends_and_products(z)], dim=1)
         surface = torch.from_numpy(least_squares(x.T, weight.T, features.numpy().T, ridge)).T
         path.centre.copy_(surface[0])
         path.loadings.copy_(surface[1 : 1 + n_latents])
         path.coefficients.copy_(surface[1 + n_latents :])
-        z = refined(path, data, ivar, z, steps=2).mu
+        z = refined(path, data, ivar / CAUTION, z, steps=2).mu
     rows = np.random.default_rng(seed).choice(len(z), ANCHORS, replace=len(z) < ANCHORS)
     path.anchors.copy_(z[torch.from_numpy(rows)])
     return path.float()

@@ -71,9 +71,10 @@ def weighted_mean(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def least_squares(
     x: np.ndarray, weight: np.ndarray, basis: np.ndarray, ridge: float | np.ndarray = RIDGE
 ) -> np.ndarray:
-    """Return the coefficients (N, K) of each row of x (N, D) in `basis` (K, D), with a ridge, one or for each (K,)."""
+    """Return the coefficients (N, K) of each row of x (N, D) in `basis` (K, D), with a ridge: one, (K,) or (N, K)."""
     size = len(basis)
-    matrices = np.stack([weight @ (row * basis).T for row in basis], axis=1) + ridge * np.eye(size)
+    matrices = np.stack([weight @ (row * basis).T for row in basis], axis=1)
+    matrices += np.broadcast_to(ridge, (len(x), size))[:, :, None] * np.eye(size)
     return np.linalg.solve(matrices, ((weight * x) @ basis.T)[:, :, None])[:, :, 0]
 
 
