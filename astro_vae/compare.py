@@ -23,6 +23,10 @@ FIGURES = {
     "active_units": "{part}_active_units", "cross_entropy_entropy": "{part}_cross_entropy_floor",
     "cross_entropy_mean_image": "{part}_cross_entropy_mean_image",
 }
+DISTANCES = {
+    "ks_distance": "sample_distance", "ks_distance_of_redrawn": "redrawn_distance",
+    "ks_distance_of_real_test": "real_distance",
+}
 LABEL_FIGURES = ("accuracy", "accuracy_most_frequent", "log_loss_calibrated", "calibration_error_calibrated")
 
 
@@ -38,6 +42,8 @@ def row_of(metrics: Mapping[str, Any]) -> dict[str, float]:
     _put(row, "sample_agreement", metrics["samples"].get("agreement", {}).get("all"))
     _put(row, "sample_agreement_standard_normal", metrics["samples"].get("agreement_standard_normal", {}).get("all"))
     _put(row, "classifier_accuracy", metrics["samples"].get("classifier_on_real_test", {}).get("all"))
+    for key, name in DISTANCES.items():
+        _put(row, name, metrics["samples"].get(key, {}).get("all"))
     _put(row, "inception_score", metrics["samples"].get("inception"))
     _put(row, "inception_score_of_real", metrics["samples"].get("inception_of_real_test"))
     for name, found in metrics["anomalies"].items():
@@ -82,7 +88,7 @@ CHANCE = "chance"
 REFERENCES = {
     "test_mse_mean_image": "mean image", "test_reduced_chi2_mean_spectrum": "mean spectrum",
     "test_accuracy_most_frequent": "most frequent label", "classifier_accuracy": "classifier on real objects",
-    CHANCE: "chance",
+    "real_distance": "real test objects", CHANCE: "chance",
 }
 PANELS: tuple[Panel, ...] = (  # title, figures with their words, reference as a dashed line, unit where logarithmic
     ("Mean squared error on test (10$^{-4}$)", {"test_mse": "true label", "test_mse_inferred_label": "inferred label"},
@@ -94,6 +100,8 @@ PANELS: tuple[Panel, ...] = (  # title, figures with their words, reference as a
      "test_accuracy_most_frequent", 0.0),
     ("Label of samples, by the classifier",
      {"sample_agreement": "fitted prior", "sample_agreement_standard_normal": "N(0, I)"}, "classifier_accuracy", 0.0),
+    ("Measured values against real ones (KS)",
+     {"sample_distance": "samples", "redrawn_distance": "redrawn"}, "real_distance", 0.0),
 )
 
 

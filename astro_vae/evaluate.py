@@ -13,16 +13,16 @@ from astro_vae import model as models
 from astro_vae.classifier import load_classifier
 from astro_vae.compare import row_of
 from astro_vae.files import step_lock, write_json
-from astro_vae.objects import Objects, open_objects
+from astro_vae.objects import open_objects
 from astro_vae.products import quality
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
 from astro_vae.products.catalog import read_catalog
 from astro_vae.products.gallery import draw_redrawn, short
 from astro_vae.products.priors import load_prior
-from astro_vae.products.samples import draw
+from astro_vae.products.sample_tests import SampleTests
 from astro_vae.settings import ProductSettings
-from astro_vae.vae.priors import StandardNormal
+from astro_vae.steps._conditions import Conditions
 
 MEAN_ROTATIONS = 4
 SHOWN = 16
@@ -56,7 +56,9 @@ def evaluate(
             "parameters": sum(tensor.numel() for tensor in trained.module.state_dict().values()),
             "labels": inference.labels,
             **_parts(inference, views, catalog, settings.bootstrap),
-            "samples": _samples(inference, views, folder / "samples.h5", classifier, settings.bootstrap),
+            "samples": _samples(
+                inference, views, folder / "samples.h5", classifier, (objects, split), settings.bootstrap
+            ),
             "anomalies": _anomalies(read_catalog(folder / "anomalies.parquet"), catalog, inference.labels, settings),
         }
         _redrawn(inference, views, catalog, out.with_name("reconstructions.png"))
@@ -117,49 +119,13 @@ def _mean(views: Views, rows: np.ndarray) -> np.ndarray:
     return np.asarray(views.kind.fit.mean(turned))
 
 
-def _samples(inference: Inference, views: Views, path: Path, folder: Path, n: int) -> dict[str, Any]:
-    """Measure whether samples have the label that they were asked for; the classifier on real test objects beside."""
-    judge = load_classifier(folder)
-    labels = [name for name in inference.labels if judge and name in judge.labels]
-    if judge is None or len(labels) < 2 or len(labels) < len(inference.labels):
-        return {}
-    samples = open_objects(path)
-    real = (views.table["part"] == "test") & views.table["label"].isin(labels)
-    asked = samples.usable["label"]
-    found = {
-        "agreement": _agreement(judge, labels, samples.read(), asked, n),
-        "inception": quality.inception(judge.predict(_as_bytes(samples.read())), n=n),
-        "agreement_not_thresholded": _agreement(judge, labels, _decoded(inference, samples), asked, n),
-    }
-    if not isinstance(inference.prior, StandardNormal):
-        images, table = draw(
-            inference.under(StandardNormal(inference.module.n_latents)),
-            len(samples.usable) // len(labels), samples.attributes["seed"], threshold=samples.attributes["threshold"],
-        )
-        found["agreement_standard_normal"] = _agreement(judge, labels, images, table["label"], n)
-    if real.any():
-        images, groups = views.images(real.to_numpy()), views.table["group"][real].to_numpy()
-        found["classifier_on_real_test"] = _agreement(judge, labels, images, views.table["label"][real], n, groups)
-        found["inception_of_real_test"] = quality.inception(judge.predict(images), n=n, groups=groups)
-    return found
-
-
-def _decoded(inference: Inference, samples: Objects) -> np.ndarray:
-    """Decode the samples' latents again: the images before their threshold."""
-    z = samples.usable[[f"z_{k}" for k in range(inference.module.n_latents)]].to_numpy()
-    return inference.decode(z, inference.label_numbers(samples.usable["label"]))
-
-
-def _agreement(
-    judge: Any, labels: Sequence[str], images: np.ndarray, asked: pd.Series, n: int, groups: np.ndarray | None = None
+def _samples(
+    inference: Inference, views: Views, path: Path, folder: Path, files: tuple[Path, Path], n: int
 ) -> dict[str, Any]:
-    p = judge.predict(_as_bytes(images))
-    return quality.agreement(p, judge.labels, labels, asked.to_numpy(object), n=n, groups=groups)
-
-
-def _as_bytes(images: np.ndarray) -> np.ndarray:
-    """Cut off the fraction of grey values, as that of real images was, before a classifier sees them."""
-    return images if images.dtype == np.uint8 else (255 * np.clip(images, 0, 1)).astype(np.uint8)
+    """Test the samples of a file against real objects of these files, with the judge of a folder."""
+    samples = open_objects(path)
+    conditions = Conditions.of(*files, views.settings, seed=samples.attributes["seed"])
+    return SampleTests(inference, views, conditions, samples, n).results(load_classifier(folder))
 
 
 def _anomalies(

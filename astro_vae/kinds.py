@@ -57,6 +57,16 @@ class Kind:
         return self._module("measure")
 
     @property
+    def traits(self) -> ModuleType:
+        """What generated objects are held against real ones by."""
+        return self._module("traits")
+
+    @property
+    def judge(self) -> ModuleType:
+        """From generated and real objects to what the judge of samples sees."""
+        return self._module("judge")
+
+    @property
     def augment(self) -> ModuleType:
         """Draw transforms of objects and carry them out."""
         return self._module("augment")

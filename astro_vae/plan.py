@@ -27,16 +27,16 @@ STEPS = {
     "prepare": Step(1, ("source", "prepare")),
     "split": Step(1, ("split",)),
     "augment": Step(1, ("view", "augment")),
-    "classifier": Step(1, ("view", "augment", "classifier")),
+    "classifier": Step(2, ("view", "augment", "classifier")),
     "train": Step(2, ("view", "augment"), model=True),
     "fit-prior": Step(1, ("products.prior",)),
     "encode": Step(2, ("products.rotations", "products.draws", "products.likelihood_power")),
     "generate": Step(1, ("products.samples_per_label", "products.samples_seed")),
     "rank": Step(3, ("products.rotations", "products.neighbours", "products.combined", "products.top")),
     "evaluate": Step(
-        2, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed")
+        3, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed")
     ),
-    "compare": Step(2),
+    "compare": Step(3),
     "report": Step(1, ("source", "prepare", "split", "view", "augment", "classifier", "models", "products")),
 }
 

@@ -285,7 +285,7 @@ class ProductSettings(Section):
 
 
 class ClassifierSettings(Section):
-    """The independent judge of generated samples: a small network trained on real images only."""
+    """The independent judge of generated samples: a small network trained on real objects only."""
 
     examples: int = setting(120_000, "Augmented examples seen in training.", unit="example", ge=1)
     seed: int = setting(1, "Seed of the training.")

@@ -15,6 +15,7 @@ from astro_vae.classifier import Network, classifier, load_classifier
 from astro_vae.columns import Column
 from astro_vae.errors import UserError
 from astro_vae.files import step_lock
+from astro_vae.kinds import kind
 from astro_vae.objects import FIRST_COLUMNS, Writer
 from astro_vae.settings import AugmentSettings, ClassifierSettings, ExecutionSettings, ViewSettings
 from astro_vae.steps._examples import load_part
@@ -113,6 +114,7 @@ def test_damaged_weights(paths: dict[str, Path], tmp_path: Path) -> None:
         load_classifier(tmp_path / "classifier")
 
 
-@pytest.mark.parametrize("shape", [(30,), (20, 28)])
-def test_the_network_takes_any_shape(shape: tuple[int, ...]) -> None:
-    assert Network(shape, 3)(torch.zeros(2, *shape)).shape == (2, 3)
+@pytest.mark.parametrize(("name", "shape"), [("spectrum", (30,)), ("image", (20, 28))])
+def test_the_network_takes_any_shape(name: str, shape: tuple[int, ...]) -> None:
+    room = kind(name).judge
+    assert Network(shape, 3, room)(torch.zeros(2, room.CHANNELS, *shape)).shape == (2, 3)

@@ -22,6 +22,8 @@ from astro_vae.errors import UserError
         ("orient", ("ORIENTED", "number", "orientations", "upright")),
         ("fit", ("NAME", "SCORE", "COLUMNS", "misfit", "misfit_of_mean", "mean")),
         ("measure", ("measure", "measure_noise", "trivial", "COLUMNS", "EXTREMES", "SHOWN", "TRIVIAL")),
+        ("traits", ("traits", "TRAITS")),
+        ("judge", ("conditions", "observed", "veiled", "shown", "CHANNELS", "PATCH", "PLACES")),
         ("augment", ("draw_transforms", "apply", "PARENTS", "COLUMNS")),
         ("examples", ("make",)),
         ("export", ("attributes", "unit", "append")),

@@ -33,6 +33,7 @@ from astro_vae.settings import (
 )
 from astro_vae.steps import augment as augmenting
 from astro_vae.steps._checkpoint import Checkpoint
+from astro_vae.steps._conditions import Conditions
 from astro_vae.steps._device import matmul_precision, open_fabric
 from astro_vae.steps._loop import fit
 from astro_vae.steps._training_data import TrainingData, open_training_data
@@ -155,8 +156,9 @@ class Trial:
     def survey_rates(self) -> SurveyRates:
         """Measure the steps before the models."""
         few = ClassifierSettings(examples=256)
-        fit_network(few, self._data, self.execution)
-        judging = timed(lambda: fit_network(few, self._data, self.execution)) / few.examples
+        conditions = Conditions.of(self.objects, self.split, self.settings.view, seed=few.seed)
+        fit_network(few, self._data, conditions, self.execution)
+        judging = timed(lambda: fit_network(few, self._data, conditions, self.execution)) / few.examples
         return SurveyRates(self._download, self._prepare, self._augment, self._packed, judging)
 
     def model_rates(self, settings: ModelSettings) -> ModelRates:

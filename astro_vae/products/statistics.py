@@ -13,6 +13,8 @@ from scipy.stats import rankdata
 BINS = 10
 """Bins of the confidence in a reliability diagram."""
 
+KS_LEAST = 5
+
 
 def bootstrap(
     statistic: Callable[[np.ndarray], float], groups: np.ndarray, n: int, *, seed: int = 0
@@ -79,6 +81,19 @@ def auc(ordinary: np.ndarray, odd: np.ndarray) -> float:
         return float("nan")
     ranks = rankdata(np.concatenate([odd, ordinary]))
     return float((ranks[: len(odd)].sum() - len(odd) * (len(odd) + 1) / 2) / (len(odd) * len(ordinary)))
+
+
+def ks_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the two-sample distance of Kolmogorov and Smirnov, 0 to 1: that of the cumulative distributions.
+
+    NaN are left out; NaN where fewer than `KS_LEAST` values are left on either side.
+    """
+    a, b = (np.sort(values[np.isfinite(values)]) for values in (a, b))
+    if min(len(a), len(b)) < KS_LEAST:
+        return float("nan")
+    both = np.concatenate([a, b])
+    below = [np.searchsorted(values, both, side="right") / len(values) for values in (a, b)]
+    return float(np.abs(below[0] - below[1]).max())
 
 
 def recall_at(ordinary: np.ndarray, odd: np.ndarray, false_positives: float) -> float:

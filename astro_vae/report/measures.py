@@ -28,12 +28,15 @@ NAMES = {
     "sample_agreement": "samples obey their label",
     "sample_agreement_standard_normal": "samples obey their label, prior N(0, I)",
     "classifier_accuracy": "classifier on real test objects",
+    "sample_distance": "samples: measured values against real ones (KS distance)",
+    "redrawn_distance": "redrawn objects: measured values against real ones (KS distance)",
+    "real_distance": "real test objects: measured values against those of training (KS distance)",
     "inception_score": "inception score of samples",
     "inception_score_of_real": "inception score of real test objects",
     "cross_entropy_floor": "least possible negative ELBO (nat)",
     "cross_entropy_mean_image": "negative pseudo-likelihood of the mean image (nat)",
 }
-LOWER = ("mse", "chi2", "negative", "loss", "calibration_error")
+LOWER = ("mse", "chi2", "negative", "loss", "calibration_error", "distance")
 HIGHER = ("auc", "recall", "recovered", "agreement", "accuracy")
 
 
@@ -95,7 +98,7 @@ def best_of(name: str, values: Mapping[str, float]) -> str | None:
     sign = next((s for s, parts in ((1, LOWER), (-1, HIGHER)) if any(p in name for p in parts)), 0)
     known = {key: sign * value for key, value in values.items() if math.isfinite(value)}
     references = ("mean_image", "mean_spectrum", "most_frequent")
-    reference = any(part in name for part in references) or name.startswith("classifier")
+    reference = any(part in name for part in references) or name.startswith(("classifier", "real_"))
     if not sign or reference or len(set(known.values())) < 2:
         return None
     return min(known, key=lambda key: known[key])

@@ -216,7 +216,7 @@ def load_part(objects: Path, split: Path, part: str | None, view: AnyViewSetting
     images : ndarray, shape (len(table), *shape of the view)
     """
     opened = open_objects(objects)
-    table = _with_parts(opened, split)
+    table = with_parts(opened, split)
     if part is not None:
         table = table[table["part"] == part]
     return table.reset_index(drop=True), view_rows(opened, table, view)
@@ -234,7 +234,7 @@ def view_rows(objects: Objects, table: pd.DataFrame, view: AnyViewSettings) -> n
     return np.concatenate(views)
 
 
-def _with_parts(objects: Objects, split: Path) -> pd.DataFrame:
+def with_parts(objects: Objects, split: Path) -> pd.DataFrame:
     parts = read_split(split)
     table = objects.usable
     found = table["object_id"].map(parts)

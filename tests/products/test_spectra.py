@@ -110,7 +110,7 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
     augmented = place / "augmented.h5"
     augment(VIEW, AUGMENT, **made.files, out=augmented)
     classifier(
-        ClassifierSettings(), VIEW, AUGMENT, **made.files, augmented=augmented, out=place / "classifier",
+        ClassifierSettings(examples=3000), VIEW, AUGMENT, **made.files, augmented=augmented, out=place / "classifier",
         execution=EXECUTION,
     )
     for name, model in MODELS.items():
@@ -228,9 +228,13 @@ def test_new_spectra_come_as_an_object_file(survey: Survey) -> None:
         latents_of(opened, [survey.folder / "files"])
 
 
-def test_samples_are_not_judged_and_the_reason_is_given(survey: Survey) -> None:
-    assert "inverse variances" in json.loads((survey.folder / "classifier/classifier.json").read_text())["reason"]
-    assert json.loads((survey.folder / "vae/metrics.json").read_text())["samples"] == {}
+@pytest.mark.parametrize("name", MODELS)
+def test_samples_are_judged_like_real_spectra(survey: Survey, name: str) -> None:
+    samples = json.loads((survey.folder / name / "metrics.json").read_text())["samples"]
+    assert samples["classifier_on_real_test"]["all"]["value"] > 0.8
+    assert samples["agreement"]["all"]["value"] > 0.8
+    assert "agreement_not_thresholded" not in samples
+    assert samples["ks_distance"]["all"]["value"] is None or 0 < samples["ks_distance"]["all"]["value"] < 1
 
 
 def test_the_comparison_shows_the_chi_square(survey: Survey) -> None:

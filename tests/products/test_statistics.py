@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import log_softmax
+from scipy.stats import ks_2samp
 
 from astro_vae.products import statistics
 
@@ -20,6 +21,15 @@ def test_auc_counts_ties_half_and_needs_both_sorts() -> None:
     assert statistics.auc(np.ones(3), np.ones(5)) == 0.5
     assert statistics.auc(np.array([0.0, 1]), np.array([1.0, 2])) == 0.875
     assert np.isnan(statistics.auc(np.ones(3), np.ones(0)))
+
+
+def test_ks_distance_is_that_of_scipy_without_what_is_not_known() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=70).round(1), rng.normal(0.5, 1, 40).round(1)  # with ties
+    assert statistics.ks_distance(np.append(a, np.nan), b) == pytest.approx(ks_2samp(a, b).statistic)
+    assert statistics.ks_distance(a, a) == 0
+    assert statistics.ks_distance(a, a + 100) == 1
+    assert np.isnan(statistics.ks_distance(a, np.append(b[:4], np.nan)))
 
 
 def test_recall_at_false_positives() -> None:
