@@ -121,7 +121,7 @@ def augment(settings: SettingsText, objects: Existing, split: Existing, out: Out
 
 @steps.command()
 def classifier(settings: SettingsText, objects: Existing, split: Existing, augmented: Existing, out: Out) -> None:
-    """Train the independent judge of generated samples on real images."""
+    """Train the independent judge of generated samples on real objects."""
     from astro_vae.classifier import classifier as step
     from astro_vae.settings import ClassifierSettings
 
