@@ -17,7 +17,6 @@ from astro_vae.products.statistics import (
     cross_entropy,
     estimate,
     inception_score,
-    ks_distance,
     log_loss,
     measure,
     none_if_nan,
@@ -158,53 +157,6 @@ def inception(probabilities: np.ndarray, *, n: int, groups: np.ndarray | None = 
     """Measure the inception score of images from a classifier's probabilities (N, C)."""
     groups = np.arange(len(probabilities)) if groups is None else groups
     return estimate(lambda rows: inception_score(probabilities[rows]), groups, n)
-
-
-def distances(made: pd.DataFrame, real: pd.DataFrame, n: int) -> dict[str, Any]:
-    """Measure how far the distributions of measured values are apart, for objects of the same label.
-
-    Parameters
-    ----------
-    made, real : DataFrame
-        A column per measured value, `label`, and `group`, which is drawn as one.
-    n : int
-        Bootstrap resamplings, of both sides.
-
-    Returns
-    -------
-    dict
-        By measured value and label, the distance of Kolmogorov and Smirnov and the medians of both sides (a label
-        "" is left out of the names); `all`: the mean of all distances.
-    """
-    names = [str(name) for name in made if name not in ("label", "group")]
-    labels = sorted({*made["label"]} & {*real["label"]})
-    table = pd.concat([made, real], ignore_index=True)
-    is_made = np.arange(len(table)) < len(made)
-    groups = np.where(is_made, "made ", "real ") + table["group"].astype(str).to_numpy(str)
-    values, of_label = table[names].to_numpy(float), table["label"].to_numpy(object)
-
-    def distance(rows: np.ndarray, k: int) -> float:
-        return ks_distance(values[rows[is_made[rows]], k], values[rows[~is_made[rows]], k])
-
-    def each(rows: np.ndarray) -> float:
-        found = [distance(rows[of_label[rows] == name], k) for name in labels for k in range(len(names))]
-        return float(np.mean(known)) if (known := [one for one in found if np.isfinite(one)]) else float("nan")
-
-    found: dict[str, Any] = {"all": estimate(each, groups, n)}
-    for k, name in enumerate(names):
-        by_label = {}
-        for label in labels:
-            own = np.flatnonzero(of_label == label)
-            figure = estimate(lambda rows, own=own, k=k: distance(own[rows], k), groups[own], n)  # type: ignore[misc]
-            sides = {"made": values[own[is_made[own]], k], "real": values[own[~is_made[own]], k]}
-            by_label[label] = {**figure, **{f"median_{side}": _median(one) for side, one in sides.items()}}
-        found[name] = by_label if any(labels) else by_label[""]
-    return found
-
-
-def _median(values: np.ndarray) -> float | None:
-    values = values[np.isfinite(values)]
-    return float(np.median(values)) if len(values) else None
 
 
 def finding(ranking: pd.DataFrame, ordinary: pd.Series, odd: pd.Series, n: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from astro_vae.objects import Objects
 from astro_vae.products import quality
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
+from astro_vae.products.distances import Distances
 from astro_vae.products.samples import draw
 from astro_vae.steps._conditions import Conditions
 from astro_vae.trained import thresholded
@@ -98,8 +99,10 @@ class SampleTests:
         }
         sides["ks_distance_of_real_test"] = self._traits(self._images(test), test)
         against = self._traits(self._images(train), train)
-        found = {name: quality.distances(side, against, self.n) for name, side in sides.items()}
-        return {name: one if name == "ks_distance" else {"all": one["all"]} for name, one in found.items()}
+        distances = {name: Distances(side, against, self.n) for name, side in sides.items()}
+        found = {name: {"all": each.mean()} for name, each in distances.items()}
+        found["ks_distance"] |= distances["ks_distance"].by_value()
+        return found
 
     @property
     def _names(self) -> list[str]:

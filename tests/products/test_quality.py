@@ -65,28 +65,3 @@ def test_labelling_beside_the_most_frequent_label() -> None:
     assert found["accuracy"]["value"] == 0.75
     assert found["accuracy_most_frequent"]["value"] == 0.5
     assert found["log_loss_raw"]["mean"] == pytest.approx(-(2 * np.log(0.9) + np.log(0.1) + np.log(0.6)) / 4)
-
-
-def measured(shift: float, labels: list[str]) -> pd.DataFrame:
-    rng = np.random.default_rng(int(100 * shift))
-    n = 300 * len(labels)
-    label = np.repeat(labels, 300)
-    # what is measured differs by label, so that labels must be held apart
-    return pd.DataFrame({
-        "width": rng.normal(shift, 1, n) + 50 * (label == "b"), "hardly": np.nan, "label": label, "group": np.arange(n),
-    })
-
-
-def test_the_distance_of_measured_values_is_taken_label_by_label() -> None:
-    real = measured(0, ["a", "b"])
-    found = quality.distances(measured(1, ["a", "b"]), real, 50)
-    expected = 0.3829  # of two Gaussians that differ by 1: 2 Phi(1/2) - 1
-    assert set(found) == {"all", "width", "hardly"}
-    for name in ("a", "b"):
-        figure = found["width"][name]
-        assert abs(figure["value"] - expected) < 5 * figure["error"]
-        assert 0.01 < figure["error"] < 0.08
-        assert figure["median_made"] - figure["median_real"] == pytest.approx(1, abs=0.4)
-        assert found["hardly"][name]["value"] is None
-    assert found["all"]["value"] == pytest.approx(np.mean([found["width"][name]["value"] for name in "ab"]))
-    assert quality.distances(real.assign(label=""), real.assign(label=""), 10)["width"]["value"] == 0
