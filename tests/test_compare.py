@@ -26,7 +26,16 @@ def test_a_row_has_each_figure_with_its_error() -> None:
     assert row["test_mse"] == 5e-4
     assert row["test_mse_error"] == pytest.approx(5e-5)
     assert row["hybrid_auc"] == 0.7
+    assert "sample_distance" not in row
     assert "hybrid_auc_error" not in row
+
+
+def test_a_row_has_the_distances_of_measured_values() -> None:
+    far, near = ({"all": {"value": value, "error": 0.01, "n": 90}} for value in (0.4, 0.1))
+    samples = {"ks_distance": {**far, "width": {"value": 0.9}}, "ks_distance_of_real_test": near}
+    row = row_of({**metrics("cvae", 5e-4), "samples": samples})
+    assert (row["sample_distance"], row["sample_distance_error"], row["real_distance"]) == (0.4, 0.01, 0.1)
+    assert "redrawn_distance" not in row
 
 
 def test_compare_writes_numbers_and_a_picture(tmp_path: Path) -> None:

@@ -113,6 +113,11 @@ def _findings(results: SurveyResults, chosen: ModelResults, measures: Measures) 
     if plain and fitted:
         yield Markup("Samples from the fitted prior obey their label in {} of cases, those from N(0, I) in {}.").format(
             number(fitted.value), number(plain.value))
+    apart, usual = (measures.get(f"samples.ks_distance{name}.all") for name in ("", "_of_real_test"))
+    if apart and usual:
+        yield Markup("What is measured on samples lies {} from that of real training objects, what is measured on real "
+                     "test objects {} (distance of Kolmogorov and Smirnov, mean over labels and measures).").format(
+            number(apart.value), number(usual.value))
     for name in anomaly_sets(measures)[:3]:
         yield _against_trivial(name, measures)
 

@@ -79,7 +79,11 @@ def _model(folder: Path, kept: pd.DataFrame, rng: np.random.Generator, settings:
                 "reliability_raw": [{"n": n, "confidence": c, "accuracy": c - 0.1} for n, c in ((4, 0.6), (5, 1.0))],
             },
         },
-        "samples": {"agreement": {"all": {"value": 0.9, "error": 0.01, "n": 200}}},
+        "samples": {
+            "agreement": {"all": {"value": 0.9, "error": 0.01, "n": 200}},
+            "ks_distance": {"all": {"value": 0.25, "error": 0.02, "n": 300}},
+            "ks_distance_of_real_test": {"all": {"value": 0.125, "error": 0.02, "n": 300}},
+        },
         "anomalies": {"planted": {
             "planted": 4, "ranked": n, "first_n": {"value": 0.5, "error": 0.25, "n": 4, "random": 0.1}, "ordinary": 32,
             "odd": 4, "combined": {"auc": {"value": 0.8, "error": 0.1, "n": 36}},
