@@ -82,6 +82,7 @@ def test_summary_comes_first_with_its_figures(page: str) -> None:
     assert "4.2 times better than the mean image" in page
     assert '<td>active units</td><td class="n">6</td>' in page
     assert "of 4 lie among the first 4 ranks" in page
+    assert "What is measured on samples lies 0.250 from that of real training objects" in page
     assert "Planted: the ranking reaches an area under the curve of 0.800, the best score that needs no model" in page
 
 
