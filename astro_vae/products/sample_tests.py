@@ -20,7 +20,7 @@ from astro_vae.steps._conditions import Conditions
 from astro_vae.trained import thresholded
 from astro_vae.vae.priors import StandardNormal
 
-MEASURED = 200  # objects of a label that are measured, of each sort
+MEASURED = 100  # objects of a label that are measured, of each sort
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
 from astro_vae.settings_spectra import SpectrumViewSettings
 from astro_vae.spectra.broad import fit_broad
-from astro_vae.spectra.lines import fit_lines, ratios
+from astro_vae.spectra.lines import MIN_RATIO, Fitted, fit_lines, ratios
 from astro_vae.spectra.measure import indices
 from astro_vae.spectra.resample import bin_centres
 from astro_vae.spectra.spectrum import Spectrum
@@ -36,6 +38,13 @@ def _of(spectrum: Spectrum) -> dict[str, float]:
     lines, sigma_kms = fit_lines(spectrum.wave_aa, spectrum.flux, spectrum.ivar)
     n2, o3 = ratios(lines)
     return {
-        "d4000": indices(spectrum)["d4000"], "ha_ew": lines["ha"].ew_aa, "log_nii_ha": n2, "log_oiii_hb": o3,
+        "d4000": indices(spectrum)["d4000"], "ha_ew": lines["ha"].ew_aa,
+        "log_nii_ha": n2 if _significant(lines["nii"], lines["ha"]) else math.nan,
+        "log_oiii_hb": o3 if _significant(lines["oiii"], lines["hb"]) else math.nan,
         "broad_ew": fit_broad(spectrum, sigma_kms).ew_aa,
     }
+
+
+def _significant(*lines: Fitted) -> bool:
+    """Tell whether lines stand out from the noise, whose ratio would say nothing."""
+    return all(line.flux >= MIN_RATIO * line.flux_err for line in lines)

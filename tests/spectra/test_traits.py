@@ -35,6 +35,14 @@ def test_known_lines_and_break_are_found_on_the_bins() -> None:
     np.testing.assert_allclose(found["log_nii_ha"], np.log10([10 / 21.3, 30 / 61.3]), atol=0.03)
 
 
+def test_a_ratio_of_lines_within_the_noise_is_not_measured() -> None:
+    seen = spectrum(ha_ew=0.5)
+    seen[1] = np.where(seen[1] > 0, 400, 0)
+    found = traits(seen[None], VIEW).iloc[0]
+    assert np.isnan(found["log_nii_ha"])
+    assert np.isfinite(found["ha_ew"])
+
+
 def test_what_is_not_covered_is_not_measured() -> None:
     found = traits(spectrum(covered_to=6000)[None], VIEW).iloc[0]
     assert np.isnan(found["ha_ew"])
