@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 from photutils.segmentation import SegmentationImage, SourceCatalog, detect_sources
+from photutils.utils.exceptions import NoDetectionsWarning
 from scipy import ndimage
 
 MIN_PIXELS = 5  # half of the area of a beam that is sampled three times across
@@ -66,7 +68,9 @@ def find_source(image: np.ndarray, threshold: float, significance: float) -> Sou
 
 
 def _islands(image: np.ndarray, threshold: float, significance: float) -> np.ndarray:
-    found = detect_sources(image, threshold, MIN_PIXELS) if (image > threshold).any() else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)  # bright pixels, but never enough of them together
+        found = detect_sources(image, threshold, MIN_PIXELS) if (image > threshold).any() else None
     if found is None:
         return np.zeros(image.shape, bool)
     peaks = ndimage.maximum(image, found.data, found.labels)
@@ -100,14 +104,14 @@ def _within(values: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _warnings(image: np.ndarray, pixels: np.ndarray, others: np.ndarray) -> list[str]:
-    warnings = []
+    found = []
     if _radius(image.shape)[pixels].min() > NEAR_PX:
-        warnings.append("not at the centre")
+        found.append("not at the centre")
     if pixels[[0, -1]].any() or pixels[:, [0, -1]].any():
-        warnings.append("reaches the edge of the field")
+        found.append("reaches the edge of the field")
     if others.any() and image[others].max() > image[pixels].max():
-        warnings.append("brighter neighbour in the field")
-    return warnings
+        found.append("brighter neighbour in the field")
+    return found
 
 
 def extent(pixels: np.ndarray) -> float:

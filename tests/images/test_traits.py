@@ -8,6 +8,14 @@ from astro_vae.images.traits import TRAITS, traits
 from astro_vae.settings import ViewSettings
 
 
+def test_single_bright_pixels_are_no_source() -> None:
+    image = np.zeros((1, 24, 24), np.uint8)
+    image[0, ::6, ::6] = 200
+    found = traits(image, ViewSettings(size=24, frame=24)).iloc[0]
+    assert found["n_components"] == 0
+    assert np.isnan(found["extent"])
+
+
 def test_two_sources_are_counted_and_measured() -> None:
     y, x = np.mgrid[:48, :48] - 23.5
     one = 200 * np.exp(-(x**2 + y**2) / 8)
