@@ -49,10 +49,12 @@ class Conditions:
         where they are not given, conditions are drawn from the whole pool.
         """
         rows = self._draw(len(made), rng)
-        for name in () if labels is None else np.unique(labels.to_numpy(str)):
-            own, wanted = np.flatnonzero(self._labels == name), (labels == name).to_numpy()
-            if len(own):
-                rows[wanted] = own[rng.integers(len(own), size=wanted.sum())]
+        if labels is not None:
+            asked = labels.to_numpy(str)
+            for name in np.unique(asked):
+                own, wanted = np.flatnonzero(self._labels == name), asked == name
+                if len(own):
+                    rows[wanted] = own[rng.integers(len(own), size=wanted.sum())]
         return np.asarray(self.kind.judge.observed(made, self._pool[rows], rng))
 
     def veiled(self, seen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
