@@ -98,10 +98,10 @@ def test_errors_of_latents_are_those_of_repeated_measurements(method: str) -> No
     model = WeightedLinear.fit(x, weight, K, method=method).double()
     ivar = torch.from_numpy(weight)
     rng = np.random.default_rng(5)
-    again = [truth + rng.normal(size=truth.shape) / np.sqrt(np.where(weight > 0, weight, 1)) for _ in range(400)]
+    again = [truth + rng.normal(size=truth.shape) / np.sqrt(np.where(weight > 0, weight, 1)) for _ in range(60)]
     posteriors = [model.encode(torch.from_numpy(a), weight=ivar) for a in again]
     scatter = torch.stack([p.mu for p in posteriors]).std(dim=0)
-    assert (scatter / posteriors[0].sigma).mean().item() == pytest.approx(1, abs=0.02)
+    assert (scatter / posteriors[0].sigma).mean().item() == pytest.approx(1, abs=0.03)
 
 
 @pytest.mark.parametrize("method", FITS)
