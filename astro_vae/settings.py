@@ -71,8 +71,17 @@ class SplitSettings(Section):
     """How objects are divided before augmentation; objects near each other on the sky stay together."""
 
     published: bool = setting(True, "Keep the test part that the survey published, where there is one.")
-    validation_fraction: float = setting(0.1, "Fraction of the groups for validation.", gt=0, lt=1)
-    test_fraction: float = setting(0.15, "Fraction of the groups for testing, where none is published.", ge=0, lt=1)
+    table: str = setting(
+        "", "CSV table of your own parts, in the place of published ones: `object_id` (for SDSS also plate, mjd and "
+        "fiber), and train, validation or test in `column`. Objects that it does not name are dropped."
+    )
+    column: str = setting("part", "Column of `table` with the parts.")
+    validation_fraction: float = setting(
+        0.1, "Fraction of the groups for validation, where none is published or in `table`.", gt=0, lt=1
+    )
+    test_fraction: float = setting(
+        0.15, "Fraction of the groups for testing, where none is published or in `table`.", ge=0, lt=1
+    )
     radius_arcsec: float = setting(
         60.0, "Objects closer than this on the sky share a group.", unit="arcsec", ge=0
     )

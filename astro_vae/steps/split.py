@@ -16,6 +16,7 @@ from astro_vae.files import atomic, step_lock
 from astro_vae.objects import Objects, open_objects
 from astro_vae.settings import SplitSettings
 from astro_vae.steps._examples import read_rows
+from astro_vae.steps._own_parts import own_parts
 
 
 def split(settings: SplitSettings, *, objects: Path, out: Path) -> None:
@@ -35,12 +36,12 @@ def split(settings: SplitSettings, *, objects: Path, out: Path) -> None:
     Raises
     ------
     UserError
-        If there are too few groups for the parts that are asked for.
+        If there are too few groups for the parts that are asked for, or a table of parts does not suit.
     """
     opened = open_objects(objects)
     table = opened.usable.reset_index(drop=True)
     group = groups(opened, table, settings.radius_arcsec)
-    part, reason = _published(table, group) if settings.published else _nothing(table)
+    part, reason = _given(settings, table, group)
     _draw(table, group, part, settings, origin=objects)
     made = pd.DataFrame({"object_id": table["object_id"], "group": group, "part": part, "reason": reason})
     with step_lock(out.parent, "split"), atomic(out) as partial:
@@ -72,23 +73,31 @@ def near(ra_deg: np.ndarray, dec_deg: np.ndarray, radius_arcsec: float) -> np.nd
     return cKDTree(vectors).query_pairs(chord, output_type="ndarray").reshape(-1, 2).astype(np.int64)
 
 
-def _nothing(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    return np.full(len(table), "", dtype=object), np.full(len(table), "", dtype=object)
+def _given(settings: SplitSettings, table: pd.DataFrame, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the parts that stand before any is drawn ("": to be drawn), and why: those of a table, or published."""
+    part, reason = np.full((2, len(table)), "", dtype=object)
+    if settings.table:
+        path = Path(settings.table).expanduser()
+        named = own_parts(path, settings.column, table)
+        part[named == ""], reason[named == ""] = "dropped", f"not in {path.name}"
+        _keep(named, f"test part of {path.name}", table, group, part, reason)
+    elif settings.published:
+        _keep(table["published_part"].to_numpy(), "published test part", table, group, part, reason)
+    return part, reason
 
 
-def _published(table: pd.DataFrame, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the published parts that are kept, and drop the twins of a test source from the rest."""
-    part, reason = _nothing(table)
-    published = table["published_part"].to_numpy()
-    test = published == "test"
-    part[test], reason[test] = "test", "published test part"
-    part[published == "validation"] = "validation"
+def _keep(
+    named: np.ndarray, words: str, table: pd.DataFrame, group: np.ndarray, part: np.ndarray, reason: np.ndarray
+) -> None:
+    """Keep the named parts (N,), in place, and drop the twins of a test source from the rest."""
+    test = named == "test"
+    part[test], reason[test] = "test", words
+    part[named == "validation"] = "validation"
     names = pd.Series(table["object_id"].to_numpy()[test], index=group[test])
     names = names[~names.index.duplicated()]
-    for i in np.flatnonzero(np.isin(group, names.index) & ~test):
-        part[i], reason[i] = "dropped", f"same sky as {names[group[i]]} of the published test part"
+    for i in np.flatnonzero(np.isin(group, names.index) & (part != "test") & (part != "dropped")):
+        part[i], reason[i] = "dropped", f"same sky as {names[group[i]]} of the {words}"
     part[(part == "") & np.isin(group, group[part == "validation"])] = "validation"
-    return part, reason
 
 
 def _draw(table: pd.DataFrame, group: np.ndarray, part: np.ndarray, settings: SplitSettings, *, origin: Path) -> None:

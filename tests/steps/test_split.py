@@ -98,6 +98,30 @@ def test_a_published_validation_part_is_kept_with_its_neighbours(run: Callable[.
     assert list(made.index[made["part"] == "validation"]) == [0, 20, 21, 22, 23]
 
 
+def test_a_table_of_ones_own_gives_the_parts(run: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    parts = pd.DataFrame({"object_id": [f"J{i:03d}" for i in range(36)], "mine": ["train"] * 30 + ["test"] * 6})
+    parts.to_csv(tmp_path / "mine.csv", index=False)
+    ra = np.arange(40) * 0.1
+    ra[3] = ra[35] + 20 * ARCSEC
+    ra[36] = ra[34] + 20 * ARCSEC
+    settings = SplitSettings(table=str(tmp_path / "mine.csv"), column="mine")
+    made = run(40, ra=ra, published_part="test", settings=settings)
+    assert (made["part"][30:36] == "test").all()
+    assert set(made["reason"][30:36]) == {"test part of mine.csv"}
+    assert list(made["part"][36:]) == ["dropped"] * 4
+    assert list(made["reason"][36:]) == ["not in mine.csv"] * 4
+    assert made["reason"][3] == "same sky as J035 of the test part of mine.csv"
+    assert made["part"][:30].value_counts().to_dict() == {"train": 26, "validation": 3, "dropped": 1}
+
+
+def test_a_validation_part_of_the_table_stays(run: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    parts = pd.DataFrame({"object_id": [f"J{i:03d}" for i in range(20)]})
+    parts["part"] = ["train"] * 10 + ["validation"] * 4 + ["test"] * 6
+    parts.to_csv(tmp_path / "mine.csv", index=False)
+    made = run(20, settings=SplitSettings(table=str(tmp_path / "mine.csv")))
+    assert list(made["part"]) == list(parts["part"])
+
+
 def test_too_few_groups_are_refused(run: Callable[..., pd.DataFrame]) -> None:
     with pytest.raises(UserError, match=r"objects\.h5: 1 groups of objects are too few"):
         run(5, ra=np.arange(5) * ARCSEC)

@@ -67,6 +67,12 @@ def tables(wildcards):
     return [str(path) for path in own if path.is_file()]
 
 
+def parts(wildcards):
+    """List the person's own table of parts: an edit of it is another split."""
+    table = Path(RUN.surveys[wildcards.survey].split.table).expanduser()
+    return [str(table)] if table.is_file() else []
+
+
 def folder_of_output(_, output):
     """Give the folder that a step reads and writes in."""
     return str(Path(output[0]).parent)

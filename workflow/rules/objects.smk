@@ -48,6 +48,7 @@ rule prepare:
 rule split:
     input:
         objects=rules.prepare.output.objects,
+        parts=parts,
     output:
         split=f"{SURVEY}/split.csv",
     log:
