@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from acceptance import folder, frdeep, init, interrupted, network, study
+from acceptance import folder, frdeep, init, interrupted, network, sdss, study
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,6 +22,7 @@ TARGETS: dict[str, Callable[[Path, Path], str]] = {
     "init": init.run,
     "study": study.run,
     "frdeep": frdeep.run,
+    "sdss": sdss.run,
 }
 
 

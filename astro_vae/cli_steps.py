@@ -145,7 +145,8 @@ def fit_prior(settings: SettingsText, model: Existing, objects: Existing, augmen
     """Fit the prior of the latents per label to the aggregate posterior."""
     from astro_vae.products.priors import fit_prior as step
 
-    step(Seen(settings).products().prior, model=model, objects=objects, augmented=augmented, out=out)
+    seen = Seen(settings).products()
+    step(seen.prior, model=model, objects=objects, augmented=augmented, out=out, refine=seen.refine)
 
 
 @steps.command()

@@ -13,10 +13,11 @@ import pandas as pd
 from astro_vae.files import atomic, read_json
 from astro_vae.products import quality
 
+MISFITS = ("mse", "reduced_chi2")
 FIGURES = {
     **{
         f"{misfit}{suffix}": f"{{part}}_{misfit}{suffix}"
-        for misfit, mean in (("mse", "mean_image"), ("reduced_chi2", "mean_spectrum"))
+        for misfit, mean in zip(MISFITS, ("mean_image", "mean_spectrum"), strict=True)
         for suffix in ("", "_inferred_label", f"_{mean}")
     },
     "negative_elbo": "{part}_negative_elbo", f"negative_bound_{quality.BOUND_DRAWS}": "{part}_negative_bound",
@@ -28,15 +29,20 @@ DISTANCES = {
     "ks_distance_of_real_test": "real_distance",
 }
 LABEL_FIGURES = ("accuracy", "accuracy_most_frequent", "log_loss_calibrated", "calibration_error_calibrated")
+FOLLOWING = ("median", "error", "median_error")
+"""What a figure is followed by in the table, where it has it."""
 
 
 def row_of(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the figures of one model that a comparison shows: numbers by name, each followed by its error."""
+    """Return the figures of one model that a comparison shows: numbers by name, with median and errors."""
     row: dict[str, float] = {"latents": metrics["latents"], "parameters": metrics["parameters"]}
     for part in reversed(quality.PARTS):
         figures = metrics.get(part, {})
         for key, name in FIGURES.items():
             _put(row, name.format(part=part), figures.get(key))
+        for misfit in MISFITS:
+            for label, figure in figures.get(f"{misfit}_per_label", {}).items():
+                _put(row, f"{part}_{misfit}_{label}", figure)
         for key in LABEL_FIGURES:
             _put(row, f"{part}_{key}", figures.get("label", {}).get(key))
     _put(row, "sample_agreement", metrics["samples"].get("agreement", {}).get("all"))
@@ -55,13 +61,13 @@ def row_of(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _put(row: dict[str, float], name: str, figure: Mapping[str, Any] | None) -> None:
-    """Add a figure to a row, with its median and error where it has them."""
+    """Add a figure to a row, with its median and errors where it has them."""
     if not figure:
         return
     value = figure.get("mean", figure.get("value"))
     if value is not None:
         row[name] = value
-        row |= {f"{name}_{key}": figure[key] for key in ("median", "error") if figure.get(key) is not None}
+        row |= {f"{name}_{key}": figure[key] for key in FOLLOWING if figure.get(key) is not None}
 
 
 Panel = tuple[str, dict[str, str], str | None, float]
@@ -75,7 +81,7 @@ def compare(metrics: Sequence[Path], *, out: Path) -> None:
     metrics : sequence of Path
         metrics.json of each model of a survey.
     out : Path
-        The CSV table: `model`, then numbers; each figure is followed by its median and error.
+        The CSV table: `model`, then numbers; each figure is followed by its median and the errors of both.
     """
     found = [read_json(path) for path in metrics]
     table = pd.DataFrame([{"model": one["model"], **row_of(one)} for one in found])

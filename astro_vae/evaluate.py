@@ -47,7 +47,7 @@ def evaluate(
     out : Path
     """
     trained = models.load(folder)
-    inference = Inference(trained, load_prior(folder / models.PRIOR)[0])
+    inference = Inference(trained, load_prior(folder / models.PRIOR)[0], refine=settings.refine)
     with step_lock(out.parent, "evaluate"):
         views = Views(objects, split, trained)
         catalog = _aligned(read_catalog(folder / "latents.parquet"), views.table)

@@ -29,14 +29,17 @@ STEPS = {
     "augment": Step(1, ("view", "augment")),
     "classifier": Step(2, ("view", "augment", "classifier")),
     "train": Step(2, ("view", "augment"), model=True),
-    "fit-prior": Step(1, ("products.prior",)),
-    "encode": Step(2, ("products.rotations", "products.draws", "products.likelihood_power")),
+    "fit-prior": Step(1, ("products.prior", "products.refine")),
+    "encode": Step(2, ("products.rotations", "products.draws", "products.likelihood_power", "products.refine")),
     "generate": Step(1, ("products.samples_per_label", "products.samples_seed")),
-    "rank": Step(3, ("products.rotations", "products.neighbours", "products.combined", "products.top")),
-    "evaluate": Step(
-        3, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed")
+    "rank": Step(
+        3, ("products.rotations", "products.neighbours", "products.combined", "products.top", "products.refine")
     ),
-    "compare": Step(3),
+    "evaluate": Step(
+        4, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed",
+            "products.refine"),
+    ),
+    "compare": Step(4),
     "report": Step(1, ("source", "prepare", "split", "view", "augment", "classifier", "models", "products")),
 }
 
@@ -45,6 +48,9 @@ def params(settings: Settings, step: str, survey: str, model: str | None = None)
     """Return the sorted JSON of what `step` sees of the settings, with the step's version."""
     chosen = STEPS[step]
     dump = settings.surveys[survey].model_dump(mode="json")
+    if model is not None:
+        own = dump["models"][model].pop("refine", None)  # how its latents are found is no matter of its training
+        dump["products"]["refine"] = dump["products"]["refine"] if own is None else own
     seen = {name: _lookup(dump, name) for name in chosen.sections}
     if chosen.model:
         seen["model"] = dump["models"][model]

@@ -214,6 +214,9 @@ class VaeSettings(Section):
     labels: tuple[str, ...] = setting(
         (), "Labels to train on, in this order; objects with another label are left out (empty: all)."
     )
+    refine: int | None = setting(
+        None, "In the place of `products.refine` for this model (empty: that holds).", unit="step", ge=0
+    )
     train: TrainSettings = setting(TrainSettings(), "The training.")
 
 
@@ -276,6 +279,11 @@ class ProductSettings(Section):
         "Power of p(x | z, y) in label probabilities: the errors of a decoder are shared by many pixels, which the "
         "likelihood counts as independent. 1 is plain Bayes.",
         gt=0, le=1,
+    )
+    refine: int = setting(
+        0, "Damped Gauss-Newton steps by which the latents of each object go on from the encoder's to those of highest "
+        "posterior density, whose curvature gives their errors (likelihood gaussian_ivar; 0: as encoded).",
+        unit="step", ge=0,
     )
     samples_per_label: int = setting(200, "Generated samples per label.", ge=1)
     samples_seed: int = setting(1, "Seed of the samples.")

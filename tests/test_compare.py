@@ -12,10 +12,10 @@ from astro_vae.files import write_json
 
 
 def metrics(name: str, mse: float) -> dict:
-    figure = {"mean": mse, "median": mse / 2, "error": mse / 10, "n": 100}
+    figure = {"mean": mse, "median": mse / 2, "error": mse / 10, "median_error": mse / 20, "n": 100}
     return {
         "model": name, "latents": 8, "parameters": 1000,
-        "test": {"mse": figure, "mse_mean_image": {**figure, "mean": 2e-3},
+        "test": {"mse": figure, "mse_per_label": {"FRI": {**figure, "mean": 3 * mse}}, "mse_mean_image": {**figure, "mean": 2e-3},
                  "label": {"accuracy": {"value": 0.8, "error": 0.04, "n": 100}}},
         "samples": {}, "anomalies": {"hybrid": {"combined": {"auc": {"value": 0.7, "error": None, "n": 50}}}},
     }
@@ -25,6 +25,8 @@ def test_a_row_has_each_figure_with_its_error() -> None:
     row = row_of(metrics("cvae", 5e-4))
     assert row["test_mse"] == 5e-4
     assert row["test_mse_error"] == pytest.approx(5e-5)
+    assert row["test_mse_median_error"] == pytest.approx(2.5e-5)
+    assert row["test_mse_FRI"] == pytest.approx(1.5e-3)
     assert row["hybrid_auc"] == 0.7
     assert "sample_distance" not in row
     assert "hybrid_auc_error" not in row

@@ -138,6 +138,9 @@ def test_params_are_the_same_text_for_the_same_settings() -> None:
         assert json.loads(text)["version"] == plan.STEPS[step].version
 
 
+REFINED = {"fit-prior", "encode", "rank", "evaluate"}
+
+
 def _changed(config: dict[str, Any]) -> set[str]:
     before, after = _validated(_config()), _validated(config)
     return {s for s in plan.STEPS if plan.params(before, s, "first", "vae") != plan.params(after, s, "first", "vae")}
@@ -153,6 +156,8 @@ def _changed(config: dict[str, Any]) -> set[str]:
         (_config(view={"size": 64}), {"augment", "classifier", "train"}),
         (_config(models={"vae": {"latents": 4}}), {"train"}),
         (_config(products={"top": 3}), {"rank"}),
+        (_config(products={"refine": 3}), REFINED),
+        (_config(models={"vae": {"refine": 3}}), REFINED),
         (_config(products={"prior": {"components": 3}}), {"fit-prior"}),
     ],
 )

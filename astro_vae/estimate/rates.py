@@ -203,7 +203,8 @@ class Trial:
         contract = {**self._data.contract, "labels": list(self._data.labels),
                     "frequencies": self._data.frequencies.tolist()}
         trained = TrainedModel(self.folder, module, contract, StandardNormal(module.n_latents))
-        inference, products = Inference(trained), self.settings.products
+        products = self.settings.products
+        inference = Inference(trained, refine=products.refine)
         views = Views(self.objects, self.split, trained)
         block = next(views.blocks(np.arange(len(views)) < LOOKED_AT))
         known = np.zeros(len(block.rows), np.int64)

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from astro_vae.steps._training_data import label_index
-from astro_vae.trained import TrainedModel, tensors
+from astro_vae.trained import Model, TrainedModel, tensors
 from astro_vae.vae import objectives
+from astro_vae.vae.refine import Refined
+from astro_vae.vae.vae import Vae
 
 BATCH = 256
 
@@ -48,6 +50,9 @@ class Inference:
         p(z | y); by default the model's own, that is the fitted one where there is one.
     seed : int
         Of the draws, which are the same for every label.
+    refine : int
+        Steps by which each object's latents are moved to their highest posterior density after the encoder; 0: none.
+        Models without an encoder network, or without a likelihood of inverse variances, are left as they are.
 
     Attributes
     ----------
@@ -59,8 +64,11 @@ class Inference:
         Natural frequencies of the labels.
     """
 
-    def __init__(self, model: TrainedModel, prior: Any = None, *, seed: int = 0) -> None:
-        self.module, self.prior = model.module, model.prior if prior is None else prior
+    def __init__(self, model: TrainedModel, prior: Any = None, *, seed: int = 0, refine: int = 0) -> None:
+        self.module: Model | Refined = model.module
+        if refine and isinstance(model.module, Vae) and model.module.likelihood.weighted:
+            self.module = Refined(model.module, refine)
+        self.prior = model.prior if prior is None else prior
         self.kind = model.kind
         self.labels = list(model.labels)
         self.n_classes = max(len(self.labels), 1)
@@ -86,7 +94,9 @@ class Inference:
     def _ask(
         self, x: Tensor, weight: Tensor | None, draws: int, power: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        posteriors = [self.module.encode(x, self._label(y, len(x)), weight) for y in range(self.n_classes)]
+        asked = range(self.n_classes) if self.module.conditional else [0] * self.n_classes
+        found = {y: self.module.encode(x, self._label(y, len(x)), weight) for y in set(asked)}
+        posteriors = [found[y] for y in asked]
         mean = torch.stack([p.mu for p in posteriors], dim=1)  # (B, C, K)
         sd = torch.stack([p.sigma for p in posteriors], dim=1)
         if self.labels:

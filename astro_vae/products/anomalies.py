@@ -26,7 +26,7 @@ EXTREME = 0.98
 MIN_RADIUS_ARCSEC = 15.0
 GALLERY = "The strangest objects, and what the model makes of them"
 
-HOW = ("rotations", "neighbours", "combined")
+HOW = ("rotations", "neighbours", "combined", "refine")
 """Settings that a ranking is made with and keeps, so that new objects can be judged in the same way."""
 Extremes = Mapping[str, tuple[str, str]]
 KEPT = ("object_id", "ra", "dec", "label", "part", "group")
@@ -69,7 +69,7 @@ def rank(
     """
     trained = models.load(model)
     fitted, reference = load_prior(prior)
-    inference = Inference(trained, fitted)
+    inference = Inference(trained, fitted, refine=settings.refine)
     with step_lock(out.parent, "rank"):
         views = Views(objects, split, trained)
         label = _labels(read_catalog(latents), views.table, inference)

@@ -24,7 +24,7 @@ from astro_vae.settings import ProductSettings
 
 SEED = 1  # of the draws; more draws, not another seed, make the probabilities surer
 HIDDEN = ("status", "row")
-HOW = ("rotations", "draws", "likelihood_power")
+HOW = ("rotations", "draws", "likelihood_power", "refine")
 """Settings that a catalog is made with and keeps, so that new objects can be looked at in the same way."""
 
 COLUMNS = {
@@ -63,7 +63,7 @@ def encode(
         The FITS table; .parquet and .vot are written beside it.
     """
     trained = models.load(model)
-    inference = Inference(trained, load_prior(prior)[0], seed=SEED)
+    inference = Inference(trained, load_prior(prior)[0], seed=SEED, refine=settings.refine)
     with step_lock(out.parent, "encode"):
         views = Views(objects, split, trained)
         known = inference.label_numbers(views.table["label"])

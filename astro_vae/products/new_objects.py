@@ -60,7 +60,7 @@ class Result:
 
     def inference(self) -> Inference:
         """Return the model under its prior, with draws from their start: the same objects get the same figures."""
-        return Inference(self.model, self.prior, seed=latents.SEED)
+        return Inference(self.model, self.prior, seed=latents.SEED, refine=self.settings.refine)
 
 
 @dataclass(frozen=True)

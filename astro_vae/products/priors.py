@@ -48,7 +48,9 @@ class Reference:
     parent: np.ndarray
 
 
-def fit_prior(settings: PriorSettings, *, model: Path, augmented: Path, objects: Path, out: Path) -> None:
+def fit_prior(
+    settings: PriorSettings, *, model: Path, augmented: Path, objects: Path, out: Path, refine: int = 0
+) -> None:
     """Fit the prior and write it as `out`.
 
     It is fitted to one draw from q(z | x, y) of each of `settings.examples` augmented training examples.
@@ -65,6 +67,8 @@ def fit_prior(settings: PriorSettings, *, model: Path, augmented: Path, objects:
     out : Path
         A safetensors file with the tensors of the prior. Latents of ordinary examples, for scores that compare
         with them, go to reference.safetensors beside it.
+    refine : int
+        Of the latents that it is fitted to; see `Inference`.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def fit_prior(settings: PriorSettings, *, model: Path, augmented: Path, objects:
     with step_lock(out.parent, "fit-prior"):
         out.unlink(missing_ok=True)  # a damaged one must not stand in the way of loading the model
         trained = models.load(model)
-        inference = Inference(trained, StandardNormal(trained.module.n_latents), seed=settings.seed)
+        inference = Inference(trained, StandardNormal(trained.module.n_latents), seed=settings.seed, refine=refine)
         mean, sd, label, parent = _posteriors(inference, Examples.open(augmented, objects), settings)
         eps = np.random.default_rng(settings.seed).standard_normal(mean.shape).astype(np.float32)
         prior = _fit(settings, mean + sd * eps, label, inference)

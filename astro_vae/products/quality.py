@@ -56,7 +56,7 @@ def redrawing(
     -------
     dict
         Misfit of the posterior-mean reconstruction: mean squared errors per pixel (values 0 to 1) of images,
-        reduced chi-square over the valid bins of spectra; bounds on
+        reduced chi-square over the valid bins of spectra; the same for the objects of each label; bounds on
         log p(x | y) in nats, negative, under N(0, I) and under the fitted prior; active units
         (Burda et al. 2016, sec. 5.2). Under a Bernoulli pseudo-likelihood, the least value that -ELBO could
         have, and that of the mean image. All are over the labelled objects; where there are none, what needs no
@@ -71,12 +71,22 @@ def redrawing(
         references = {"entropy": x, mean_name: mean}
         for name, expected in references.items():
             under[f"cross_entropy_{name}"] = measure(cross_entropy(x, expected), groups[used], n)
+    found = misfit(inference, seen[known], label[known])
     return {
-        fit.NAME: measure(misfit(inference, seen[known], label[known]), groups[known], n),
+        fit.NAME: measure(found, groups[known], n),
+        f"{fit.NAME}_per_label": per_label(found, label[known], inference.labels, groups[known], n),
         f"{fit.NAME}_inferred_label": measure(misfit(inference, seen[used], inferred[used]), groups[used], n),
         f"{fit.NAME}_{mean_name}": measure(fit.misfit_of_mean(seen[used], mean), groups[used], n),
         **under,
     }
+
+
+def per_label(
+    values: np.ndarray, label: np.ndarray, labels: Sequence[str], groups: np.ndarray, n: int
+) -> dict[str, Any]:
+    """Measure per-object values (N,) of each label that occurs, by its name."""
+    masks = {name: label == i for i, name in enumerate(labels)}
+    return {name: measure(values[mask], groups[mask], n) for name, mask in masks.items() if mask.any()}
 
 
 def misfit(inference: Inference, seen: np.ndarray, label: np.ndarray) -> np.ndarray:

@@ -16,29 +16,24 @@ BINS = 10
 KS_LEAST = 5
 
 
-def bootstrap(
+def resampled(
     statistic: Callable[[np.ndarray], float], groups: np.ndarray, n: int, *, seed: int = 0
-) -> float:
-    """Return the standard deviation of a statistic over resamplings of whole groups, with replacement.
+) -> np.ndarray:
+    """Return a statistic of resamplings of whole groups, with replacement: (n,), or fewer where it is NaN.
 
     Parameters
     ----------
     statistic : callable
         Takes rows (an array of int, with repetitions) and returns a number; NaN is left out.
     groups : ndarray, shape (N,)
-        Objects of one group (one source on the sky) are drawn together.
+        Objects of one group (one source on the sky) are drawn together. With fewer than two there is nothing to draw.
     n : int
         Number of resamplings.
-
-    Returns
-    -------
-    float
-        NaN where there are fewer than two groups.
     """
     _, number = np.unique(groups, return_inverse=True)
     count = int(number.max()) + 1 if len(number) else 0
     if count < 2:
-        return float("nan")
+        return np.empty(0)
     order = np.argsort(number, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(number))[:-1])
     single = count == len(number)
@@ -47,17 +42,26 @@ def bootstrap(
     for i in range(n):
         drawn = rng.integers(count, size=count)
         values[i] = statistic(order[drawn] if single else np.concatenate([members[j] for j in drawn]))
-    values = values[np.isfinite(values)]
+    return values[np.isfinite(values)]
+
+
+def bootstrap(
+    statistic: Callable[[np.ndarray], float], groups: np.ndarray, n: int, *, seed: int = 0
+) -> float:
+    """Return the standard deviation of a statistic over resamplings; see `resampled`. NaN where there are none."""
+    values = resampled(statistic, groups, n, seed=seed)
     return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
 
 
 def measure(values: np.ndarray, groups: np.ndarray, n: int) -> dict[str, Any]:
-    """Return mean, median, bootstrap error of the mean and number of per-object values (N,)."""
+    """Return mean and median of per-object values (N,), the bootstrap error of each, and their number."""
     if not len(values):
-        return {"mean": None, "median": None, "error": None, "n": 0}
+        return {"mean": None, "median": None, "error": None, "median_error": None, "n": 0}
     return {
         "mean": float(values.mean()), "median": float(np.median(values)),
-        "error": none_if_nan(bootstrap(lambda rows: values[rows].mean(), groups, n)), "n": len(values),
+        "error": none_if_nan(bootstrap(lambda rows: values[rows].mean(), groups, n)),
+        "median_error": none_if_nan(bootstrap(lambda rows: float(np.median(values[rows])), groups, n)),
+        "n": len(values),
     }
 
 

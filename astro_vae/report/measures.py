@@ -90,6 +90,9 @@ def words(name: str) -> str:
     for part in ("test", "validation"):
         if name.startswith(f"{part}_"):
             return f"{words(name.removeprefix(part + '_'))}, {part}"
+    for misfit in ("mse", "reduced_chi2"):
+        if name not in NAMES and name.startswith(f"{misfit}_"):
+            return f"{NAMES[misfit]}, {name.removeprefix(misfit + '_').removeprefix('per_label.')}"
     return NAMES.get(name) or name.removeprefix("label.").replace(".", ", ").replace("_", " ").replace("auc", "AUC")
 
 

@@ -129,6 +129,16 @@ def apply(
     return out
 
 
+def moved(values: np.ndarray, shift_bins: float, *, grid: GridSettings) -> np.ndarray:
+    """Return spectra (N, 2, L) shifted towards longer wavelengths, nothing else: (N, 2, grid.bins), float32."""
+    out = np.zeros((len(values), 2, grid.bins), np.float32)
+    for made, stored in zip(out, values, strict=True):
+        flux, variance = _shifted(stored, shift_bins, grid.bins)
+        valid = np.isfinite(variance)
+        made[0, valid], made[1, valid] = flux[valid], 1 / variance[valid]
+    return out
+
+
 def _shifted(stored: np.ndarray, shift: float, bins: int) -> tuple[np.ndarray, np.ndarray]:
     """Return flux and variance (infinite where not valid) of the central bins after a shift: (bins,) each."""
     whole = math.floor(shift)

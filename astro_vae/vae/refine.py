@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from astro_vae.vae.posteriors import DiagonalGaussian
 
@@ -65,6 +65,41 @@ def refined(
     _, curvature = _expansion(model, z.to(start), data, precision, label)
     variance = torch.diagonal(torch.linalg.inv(curvature), dim1=1, dim2=2)
     return DiagonalGaussian(z.to(start), torch.log(variance).to(start))
+
+
+class Refined(nn.Module):
+    """A model whose likelihood needs weights, with posteriors that `refined` finds from those of its encoder.
+
+    Parameters
+    ----------
+    model : Vae
+        Its likelihood is `GaussianIvar`; all but its encoder is taken over.
+    steps : int
+        See `refined`.
+    """
+
+    def __init__(self, model: Any, steps: int) -> None:
+        super().__init__()
+        self.model, self.steps, self.likelihood, self.shape = model, steps, model.likelihood, model.shape
+        self.n_latents, self.n_labels, self.conditional = model.n_latents, model.n_labels, model.conditional
+        self.train(model.training)
+
+    def encode(self, x: Tensor, label: Tensor | None = None, weight: Tensor | None = None) -> DiagonalGaussian:
+        """Return the Gaussian around the latents of highest posterior density for data (B, *shape)."""
+        if weight is None:
+            raise ValueError("latents are refined by the inverse variance of every datum, which is not given")
+        start = self.model.encode(x, label, weight).mu
+        return refined(self.model, x, weight, start, label, steps=self.steps, floor=self.likelihood.floor)
+
+    def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return the mean of p(x | z, y) for latents (B, K): (B, *shape)."""
+        return torch.as_tensor(self.model.decode(z, label))
+
+    def log_likelihood(
+        self, x: Tensor, z: Tensor, label: Tensor | None = None, weight: Tensor | None = None
+    ) -> Tensor:
+        """Return log p(x | z, y) in nats with all constants, (B,); `weight` as in `Likelihood.log_prob`."""
+        return torch.as_tensor(self.model.log_likelihood(x, z, label, weight))
 
 
 def _cost(mu: Tensor, z: Tensor, data: Tensor, precision: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from astro_vae.compare import compare
 from astro_vae.errors import UserError
 from astro_vae.evaluate import evaluate
 from astro_vae.objects import open_objects
+from astro_vae.products._inference import Inference
 from astro_vae.products.anomalies import rank
 from astro_vae.products.latents import encode
 from astro_vae.products.new_objects import latents_of, open_result, scores_of
@@ -150,6 +152,53 @@ def test_the_catalog_has_the_reduced_chi_square_of_the_reconstruction(survey: Su
     redrawn = model.decode(z, table["label"])
     chi2 = ((seen[:, 0] - redrawn) ** 2 * seen[:, 1]).sum(axis=1) / (seen[:, 1] > 0).sum(axis=1)
     np.testing.assert_allclose(catalog.loc[table["object_id"], "reduced_chi2"], chi2, rtol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def refined(survey: Survey, tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    """Give the survey with the products of the network made again, of refined latents."""
+    made = Survey(tmp_path_factory.mktemp("refined") / "tiny")
+    shutil.copytree(survey.folder, made.folder)
+    folder, settings = made.folder / "vae", PRODUCTS.model_copy(update={"refine": 8})
+    files = {"model": folder / "model", "prior": folder / "prior.safetensors"}
+    fit_prior(settings.prior, **{"model": files["model"], "out": files["prior"]}, refine=8,
+              augmented=made.folder / "augmented.h5", objects=made.files["objects"])
+    encode(settings, **files, **made.files, out=folder / "latents.fits")
+    rank(settings, **files, **made.files, latents=folder / "latents.parquet", out=folder / "anomalies.fits")
+    evaluate(settings, folder=folder, **made.files, classifier=made.folder / "classifier", out=folder / "metrics.json")
+    return made
+
+
+def test_refined_latents_fit_better_and_are_those_of_every_product(survey: Survey, refined: Survey) -> None:
+    before, after = (
+        pd.read_parquet(one.folder / "vae" / "latents.parquet").set_index("object_id") for one in (survey, refined)
+    )
+    test = after["part"] == "test"
+    assert after["reduced_chi2"][test].mean() < before["reduced_chi2"][test].mean()
+    metrics = json.loads((refined.folder / "vae" / "metrics.json").read_text())["test"]
+    assert metrics["reduced_chi2"]["mean"] == pytest.approx(after["reduced_chi2"][test].mean(), rel=1e-4)
+    ranking = pd.read_parquet(refined.folder / "vae" / "anomalies.parquet").set_index("object_id").loc[after.index]
+    alike = after["label_used"] == after["label_predicted"]  # the ranking judges under the predicted label
+    np.testing.assert_allclose(ranking["reconstruction"][alike], after["reduced_chi2"][alike], rtol=1e-4)
+    per_label = metrics["reduced_chi2_per_label"]
+    assert sum(figure["mean"] * figure["n"] for figure in per_label.values()) == pytest.approx(
+        metrics["reduced_chi2"]["mean"] * metrics["labelled"]
+    )
+
+
+def test_new_spectra_are_refined_as_those_of_the_catalog(refined: Survey) -> None:
+    opened = open_result(refined.folder / "vae")
+    assert opened.settings.refine == 8
+    catalog = pd.read_parquet(refined.folder / "vae" / "latents.parquet").set_index("object_id")
+    table = latents_of(opened, [refined.files["objects"]]).table.set_index("object_id")
+    for name in ("z_mean_0", "z_err_0", "reduced_chi2"):
+        np.testing.assert_allclose(table[name], catalog.loc[table.index, name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_linear_model_is_refined_by_nothing(survey: Survey) -> None:
+    model = astro_vae.load(survey.folder / "em_pca")
+    assert Inference(model, refine=8).module is model.module
+    assert Inference(astro_vae.load(survey.folder / "vae"), refine=8).module is not model.module
 
 
 def test_a_trained_model_takes_views_and_object_files_alike(survey: Survey) -> None:

@@ -45,6 +45,13 @@ def test_bootstrap_error_of_a_mean() -> None:
     assert error == pytest.approx(values.std() / 20, rel=0.08)
 
 
+def test_mean_and_median_have_their_own_errors() -> None:
+    values = np.random.default_rng(1).normal(3, 2, 400)
+    found = statistics.measure(values, np.arange(400), 2000)
+    assert found["error"] == pytest.approx(2 / 20, rel=0.1)
+    assert found["median_error"] == pytest.approx(np.sqrt(np.pi / 2) * 2 / 20, rel=0.25)
+
+
 def test_bootstrap_draws_groups_whole() -> None:
     values = np.repeat(np.random.default_rng(1).normal(0, 2, 100), 4)  # four equal copies of each source
     grouped = statistics.bootstrap(lambda rows: values[rows].mean(), np.repeat(np.arange(100), 4), 2000)
@@ -54,7 +61,8 @@ def test_bootstrap_draws_groups_whole() -> None:
 
 def test_a_figure_of_nothing_is_null() -> None:
     nothing = np.zeros(0)
-    assert statistics.measure(nothing, nothing, 10) == {"mean": None, "median": None, "error": None, "n": 0}
+    none = {"mean": None, "median": None, "error": None, "median_error": None, "n": 0}
+    assert statistics.measure(nothing, nothing, 10) == none
     assert statistics.estimate(lambda rows: 1.0, nothing, 10)["value"] is None
 
 

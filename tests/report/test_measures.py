@@ -30,5 +30,7 @@ def test_best_follows_the_direction_of_the_measure() -> None:
 
 def test_names_in_words() -> None:
     assert words("test_mse") == "mean squared error, test"
+    assert words("test_reduced_chi2_QSO") == "reduced chi-square, QSO, test"
+    assert words("mse_per_label.FRI") == "mean squared error, FRI"
     assert words("label.log_loss_raw") == "log loss raw"
     assert words("hybrid_auc") == "hybrid AUC"

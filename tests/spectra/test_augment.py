@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from astro_vae.settings_spectra import GridSettings, SpectrumAugmentSettings, SpectrumViewSettings
-from astro_vae.spectra.augment import COLUMNS, apply, draw_transforms, nearest_mates
+from astro_vae.spectra.augment import COLUMNS, apply, draw_transforms, moved, nearest_mates
 from astro_vae.spectra.examples import make
 from astro_vae.spectra.spectrum import LIGHT_KMS
 
@@ -42,10 +42,18 @@ def test_a_shift_moves_flux_and_adds_errors_in_quadrature(shift: float) -> None:
     np.testing.assert_allclose(1 / ivar, 4 * (share**2 + (1 - share) ** 2), rtol=1e-6)
 
 
+@pytest.mark.parametrize("shift", [1.0, 0.25, -1.6, MARGIN + 2.0])
+def test_a_move_is_a_shift_and_nothing_else(shift: float) -> None:
+    values = ramps()
+    values[1, 1, MARGIN + 50] = 0
+    expected = [applied(values, (i, i), shift_bins=shift)[0] for i in range(2)]
+    np.testing.assert_array_equal(moved(values, shift, grid=GRID), expected)
+
+
 def test_an_error_of_the_redshift_is_a_shift() -> None:
     bin_kms = LIGHT_KMS * np.log(10) * GRID.log_step
-    moved = applied(ramps(), redshift_kms=1.5 * bin_kms)
-    np.testing.assert_allclose(moved, applied(ramps(), shift_bins=1.5), rtol=1e-6)
+    made = applied(ramps(), redshift_kms=1.5 * bin_kms)
+    np.testing.assert_allclose(made, applied(ramps(), shift_bins=1.5), rtol=1e-6)
 
 
 def test_bins_made_of_what_is_not_valid_are_not_valid() -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from astro_vae.linear import WeightedLinear
-from astro_vae.vae.refine import refined
+from astro_vae.vae.refine import Refined, refined
+from astro_vae.vae.vae import build_vae
 
 N, D, K = 12, 20, 3
 
@@ -71,3 +72,26 @@ def test_the_floor_weakens_bright_data() -> None:
     precision = (model.rates**2 * x**2 / (1e-6 + (0.1 * x) ** 2)).sum() + 1
     assert blunt == pytest.approx(precision.item() ** -0.5, rel=1e-6)
     assert sharp < blunt / 10
+
+
+def test_a_refined_model_has_the_posterior_of_its_decoder_whatever_its_encoder_says(data: tuple[Tensor, Tensor]) -> None:
+    x, weight = (part.float() for part in data)
+    torch.manual_seed(1)
+    model = build_vae((D,), K, network="dense", hidden=(8,), likelihood="gaussian_ivar").eval()
+    with torch.no_grad():
+        found = Refined(model, 60).encode(x, weight=weight)
+    z = found.mu.clone().requires_grad_()
+    cost = -2 * model.log_likelihood(x, z, weight=weight).sum() + (z**2).sum()
+    (gradient,) = torch.autograd.grad(cost, z)
+    assert gradient.abs().max() < 0.05 * weight.max()
+    encoded = model.encode(x, weight=weight).mu
+    before = -2 * model.log_likelihood(x, encoded, weight=weight) + (encoded**2).sum(dim=1)
+    after = -2 * model.log_likelihood(x, z, weight=weight) + (z**2).sum(dim=1)
+    assert (after < before).all()
+    assert found.sigma.max() < 1  # never wider than the prior
+
+
+def test_weights_are_needed() -> None:
+    model = build_vae((D,), K, network="dense", hidden=(8,), likelihood="gaussian_ivar")
+    with pytest.raises(ValueError, match="which is not given"):
+        Refined(model, 1).encode(torch.zeros(1, D))

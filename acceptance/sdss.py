@@ -1,0 +1,188 @@
+"""The study of Portillo et al. (2020) on real spectra of SDSS: reduced chi-square against the number of latents.
+
+The files come from a mirror over HTTP. `ASTRO_VAE_SDSS_SPLITS` names a table of plate, mjd, fiber and the parts in
+part_0, part_1 and part_2; without it three splits are drawn.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from acceptance import sdss_calibration
+from acceptance._run import logs, snakemake
+from acceptance.network import server
+from astro_vae.files import atomic, write_text
+from astro_vae.products.statistics import resampled
+
+SPLITS = 3
+OURS, BASELINE, SEEDED = "vae", "em_pca", "vae_d6"
+SEEDS = (2, 3)
+RESAMPLINGS = 2000
+FAMILIES = {
+    "infill_pca": "PCA after iterative infill", "em_pca": "EM-PCA", "nmf": "NMF", "ae": "autoencoder of the paper",
+    "info_vae": "InfoVAE of the paper", "vae": "ours",
+}
+CLASSES = {"": "all", "GALAXY": "galaxies", "QSO": "quasars"}
+KNOWN = {
+    "infill_pca": {2: (24.5, 4.39), 4: (10.9, 3.14), 6: (7.50, 2.33), 10: (4.32, 1.44)},
+    "em_pca": {2: (11.87, 2.46), 4: (6.90, 1.61), 6: (4.60, 1.37), 10: (3.14, 1.30)},
+}
+"""Mean and median that another implementation finds with the same splits: these should come back within 5 %."""
+
+
+def run(place: Path, root: Path) -> str:
+    """Run config/sdss.yaml for each split; return the tables, and draw sdss.png."""
+    tree = Path(os.environ.get("ASTRO_VAE_MIRROR", ""))
+    assert (tree / "data.sdss.org").is_dir(), "set ASTRO_VAE_MIRROR to a folder with spectra, data.sdss.org/sas/…"
+    write_sample(tree, place / "sample.csv")
+    settings = yaml.safe_load((root / "config" / "sdss.yaml").read_text())
+    with server(tree) as address:
+        for split in range(SPLITS):
+            config = place / f"split_{split}.yaml"
+            write_text(config, yaml.safe_dump(of_split(settings, split, place / "sample.csv"), sort_keys=False))
+            done = snakemake(
+                root, place, config, f"results/split_{split}/sdss/comparison.csv", ASTRO_VAE_MIRROR=address
+            )
+            assert done.returncode == 0, done.stderr[-3000:] + logs(place / "results" / f"split_{split}")
+            print(f"split {split} is done", flush=True)
+    text = summary(place)
+    write_text(place / "sdss.md", text)
+    return text
+
+
+def summary(place: Path) -> str:
+    """Return the tables of finished runs, and draw sdss.png."""
+    objects = tested(place)
+    table = chi_squares(objects)
+    draw(table, place / "sdss.png")
+    return "\n".join([
+        f"{objects['object_id'].nunique()} spectra, {objects.groupby('split')['object_id'].nunique().tolist()} of them "
+        "in the test parts.", "", *markdown(table), "", *known(table), "",
+        *sdss_calibration.tables(place / "results" / "split_0" / "sdss", SEEDED),
+    ])
+
+
+def write_sample(tree: Path, path: Path) -> None:
+    """Write plate, mjd, fiber and reduction of every lite file of a tree that is laid out as the archive's."""
+    rows = []
+    for file in sorted((tree / "data.sdss.org/sas").glob("*/*/spectro/redux/*/spectra/lite/*/spec-*.fits")):
+        plate, mjd, fiber = re.findall(r"\d+", file.stem)
+        rows.append((int(plate), int(mjd), int(fiber), file.parts[-5]))
+    write_text(path, pd.DataFrame(rows, columns=["plate", "mjd", "fiber", "run2d"]).to_csv(index=False))
+
+
+def of_split(settings: dict[str, Any], split: int, sample: Path) -> dict[str, Any]:
+    """Return the settings for one split, with more seeds of one model."""
+    made = copy.deepcopy(settings)
+    survey = made["surveys"]["sdss"]
+    survey["source"]["sample"] = str(sample)
+    table = os.environ.get("ASTRO_VAE_SDSS_SPLITS")
+    survey["split"] |= (
+        {"table": str(Path(table).resolve()), "column": f"part_{split}"} if table else {"seed": split + 1}
+    )
+    one = survey["models"][SEEDED]
+    survey["models"] |= {f"{SEEDED}_s{seed}": {**one, "train": {**one["train"], "seed": seed}} for seed in SEEDS}
+    return made
+
+
+def tested(place: Path) -> pd.DataFrame:
+    """Return a row per split, model and test object: family, latents, seed, label, group and reduced chi-square."""
+    rows = []
+    for split in range(SPLITS):
+        for path in sorted((place / "results" / f"split_{split}" / "sdss").glob("*/latents.parquet")):
+            family, latents, seed = re.fullmatch(r"(\w+)_d(\d+)(?:_s(\d+))?", path.parent.name).groups()  # type: ignore[union-attr]
+            table = pd.read_parquet(path, columns=["object_id", "part", "group", "label", "reduced_chi2"])
+            rows.append(table[table["part"] == "test"].assign(
+                split=split, model=path.parent.name, family=family, latents=int(latents), seed=int(seed or 1)
+            ))
+    return pd.concat(rows, ignore_index=True)
+
+
+def chi_squares(objects: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a row per model: means and medians over all and per class, and ratios to the baseline of as many latents.
+
+    Figures are averages over splits. Ratios are those of the sums over the test objects of all splits, paired, with the
+    interval of 95 % over resampled groups: an object in two test parts is drawn with both.
+    """
+    rows = []
+    for (family, latents, seed), one in objects.groupby(["family", "latents", "seed"]):
+        base = objects[(objects["family"] == BASELINE) & (objects["latents"] == latents)]
+        both = one.merge(base[["split", "object_id", "reduced_chi2"]], on=["split", "object_id"], suffixes=("", "_base"))
+        row: dict[str, Any] = {"family": family, "latents": latents, "seed": seed}
+        for label, words in CLASSES.items():
+            each = one[one["label"] == label] if label else one
+            per_split = each.groupby("split")["reduced_chi2"]
+            row |= {f"mean {words}": per_split.mean().mean(), f"median {words}": per_split.median().mean()}
+            row[f"ratio {words}"] = ratio(both[both["label"] == label] if label else both)
+        rows.append(row)
+    return sorted(rows, key=lambda row: (row["latents"], list(FAMILIES).index(row["family"]), row["seed"]))
+
+
+def ratio(both: pd.DataFrame) -> tuple[float, float, float]:
+    """Return the ratio of the sums of two chi-squares of the same objects, and the ends of its interval of 95 %."""
+    own, base = both["reduced_chi2"].to_numpy(), both["reduced_chi2_base"].to_numpy()
+    drawn = resampled(lambda rows: own[rows].sum() / base[rows].sum(), both["group"].to_numpy(), RESAMPLINGS)
+    return (float(own.sum() / base.sum()), *np.quantile(drawn, [0.025, 0.975]).tolist())
+
+
+def markdown(table: list[dict[str, Any]]) -> list[str]:
+    """Return the lines of the table; a ratio is to EM-PCA of as many latents."""
+    figures = [f"{what} {words}" for words in CLASSES.values() for what in ("mean", "median")]
+    ratios = [f"ratio {words}" for words in CLASSES.values()]
+    head = ["d", "model", *figures, *(f"{name}, to EM-PCA" for name in ratios)]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in table:
+        seed = f", seed {row['seed']}" if row["seed"] > 1 else ""
+        cells = [f"{row[name]:.3g}" for name in figures]
+        cells += ["{:.3f} [{:.3f}, {:.3f}]".format(*row[name]) for name in ratios]
+        lines.append(f"| {row['latents']} | {FAMILIES[row['family']]}{seed} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def known(table: list[dict[str, Any]]) -> list[str]:
+    """Compare linear methods with what is known of them; only the given splits are those that it is known for."""
+    if "ASTRO_VAE_SDSS_SPLITS" not in os.environ:
+        return []
+    lines = ["| d | method | mean by the known one | median by the known one |", "|---|---|---|---|"]
+    for row in table:
+        expected = KNOWN.get(row["family"], {}).get(row["latents"])
+        if expected:
+            ratios = [row[f"{what} all"] / value for what, value in zip(("mean", "median"), expected, strict=True)]
+            marks = [f"{value:.3f}{'' if abs(value - 1) <= 0.05 else ' (beyond 5 %)'}" for value in ratios]
+            lines.append(f"| {row['latents']} | {FAMILIES[row['family']]} | " + " | ".join(marks) + " |")
+    return lines
+
+
+def draw(table: list[dict[str, Any]], path: Path) -> None:
+    """Draw mean and median against the number of latents, a panel per class, a line per method."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    panels = figure.subplots(2, len(CLASSES), sharex=True)
+    for line, what in zip(panels, ("mean", "median"), strict=True):
+        for axes, words in zip(line, CLASSES.values(), strict=True):
+            for number, (family, name) in enumerate(FAMILIES.items()):
+                of = [row for row in table if row["family"] == family]
+                main = [row for row in of if row["seed"] == 1]
+                axes.plot([r["latents"] for r in main], [r[f"{what} {words}"] for r in main], "o-", ms=4, label=name,
+                          color=f"C{number}", lw=2 if family == OURS else 1)
+                others = [row for row in of if row["seed"] > 1]
+                axes.plot([r["latents"] for r in others], [r[f"{what} {words}"] for r in others], "x", ms=5,
+                          color=f"C{number}")
+            axes.set(xscale="log", yscale="log", title=f"{what}, {words}")
+            axes.set_xticks(sorted({row["latents"] for row in table}), sorted({row["latents"] for row in table}))
+            axes.set_xticks([], minor=True)
+            axes.grid(alpha=0.3, which="both", axis="y")
+    figure.supxlabel("latents")
+    figure.supylabel("reduced chi-square of test spectra")
+    panels[0, 0].legend(fontsize=7, frameon=False)
+    with atomic(path) as partial:
+        figure.savefig(partial, dpi=150, format="png")
