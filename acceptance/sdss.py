@@ -98,7 +98,9 @@ def tested(place: Path) -> pd.DataFrame:
     rows = []
     for split in range(SPLITS):
         for path in sorted((place / "results" / f"split_{split}" / "sdss").glob("*/latents.parquet")):
-            family, latents, seed = re.fullmatch(r"(\w+)_d(\d+)(?:_s(\d+))?", path.parent.name).groups()  # type: ignore[union-attr]
+            named = re.fullmatch(r"(\w+)_d(\d+)(?:_s(\d+))?", path.parent.name)
+            assert named is not None, f"{path.parent.name}: a model is called <family>_d<latents>"
+            family, latents, seed = named.groups()
             table = pd.read_parquet(path, columns=["object_id", "part", "group", "label", "reduced_chi2"])
             rows.append(table[table["part"] == "test"].assign(
                 split=split, model=path.parent.name, family=family, latents=int(latents), seed=int(seed or 1)
@@ -115,7 +117,8 @@ def chi_squares(objects: pd.DataFrame) -> list[dict[str, Any]]:
     rows = []
     for (family, latents, seed), one in objects.groupby(["family", "latents", "seed"]):
         base = objects[(objects["family"] == BASELINE) & (objects["latents"] == latents)]
-        both = one.merge(base[["split", "object_id", "reduced_chi2"]], on=["split", "object_id"], suffixes=("", "_base"))
+        keys = ["split", "object_id"]
+        both = one.merge(base[[*keys, "reduced_chi2"]], on=keys, suffixes=("", "_base"))
         row: dict[str, Any] = {"family": family, "latents": latents, "seed": seed}
         for label, words in CLASSES.items():
             each = one[one["label"] == label] if label else one

@@ -52,7 +52,7 @@ def _coverage(inference: Inference, seen: np.ndarray, label: np.ndarray) -> list
 def _shifts(inference: Inference, views: Views, test: np.ndarray, label: np.ndarray) -> list[str]:
     """Move real spectra along their bins, as an error of the redshift does."""
     seen, settings = views.images(test), views.settings
-    values = np.asarray(views.objects.read())[test]
+    values = views.objects.stored()[test]
     bin_kms = LIGHT_KMS * math.log(10) * settings.grid.log_step
     lines = ["Copies moved in redshift: shift of the latents by their errors, over all latents and spectra.", "",
              "| bins | km/s | median | 84 % below | mean square, root |", "|---|---|---|---|---|"]

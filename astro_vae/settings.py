@@ -177,6 +177,10 @@ class NetworkSettings(Section):
         "EM-PCA of as many latents, or the same with bends (curved_pca). It carries where only hundreds of objects are "
         "at hand.",
     )
+    path_examples: int = setting(
+        12_000, "Augmented examples that the path begins from; a curved one of many latents takes its time.",
+        unit="example", ge=2,
+    )
     dropout: float = setting(0.0, "Dropout after each hidden fully connected layer.", ge=0, lt=1)
 
 

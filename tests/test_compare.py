@@ -15,7 +15,8 @@ def metrics(name: str, mse: float) -> dict:
     figure = {"mean": mse, "median": mse / 2, "error": mse / 10, "median_error": mse / 20, "n": 100}
     return {
         "model": name, "latents": 8, "parameters": 1000,
-        "test": {"mse": figure, "mse_per_label": {"FRI": {**figure, "mean": 3 * mse}}, "mse_mean_image": {**figure, "mean": 2e-3},
+        "test": {"mse": figure, "mse_per_label": {"FRI": {**figure, "mean": 3 * mse}},
+                 "mse_mean_image": {**figure, "mean": 2e-3},
                  "label": {"accuracy": {"value": 0.8, "error": 0.04, "n": 100}}},
         "samples": {}, "anomalies": {"hybrid": {"combined": {"auc": {"value": 0.7, "error": None, "n": 50}}}},
     }

@@ -66,12 +66,14 @@ def coverage(
     """
     mean, sd = inference.encode(redrawn_with_noise(inference, z, label, seen, seed=seed), label)
     inside = (np.abs(mean - z) < sd).astype(np.float64)  # (N, K)
-    each = np.arange(len(z))
     return {
-        "all": estimate(lambda rows: float(inside[rows].mean()), each, n),
-        "per_latent": [estimate(lambda rows, one=one: float(one[rows].mean()), each, n) for one in inside.T],  # type: ignore[misc]
-        "expected": ONE_SIGMA,
+        "all": _fraction(inside, n), "per_latent": [_fraction(one, n) for one in inside.T], "expected": ONE_SIGMA,
     }
+
+
+def _fraction(inside: np.ndarray, n: int) -> dict[str, Any]:
+    """Return the mean of what is 0 or 1, (N,) or (N, K), with its error over objects."""
+    return estimate(lambda rows: float(inside[rows].mean()), np.arange(len(inside)), n)
 
 
 def displacement(inference: Inference, seen: np.ndarray, moved: np.ndarray, label: np.ndarray) -> np.ndarray:

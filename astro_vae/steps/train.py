@@ -36,8 +36,6 @@ from astro_vae.steps._training_data import TrainingData, network_input, open_tra
 from astro_vae.trained import CONTRACT, Model
 from astro_vae.vae.likelihoods import LIKELIHOODS
 
-LINEAR_EXAMPLES = 12_000
-"""Augmented examples that the linear path of a network begins from."""
 BEGINNING = 512
 """Augmented examples whose mean the decoder of a network begins from, where its likelihood needs that."""
 
@@ -125,7 +123,7 @@ def _fit_vae(
     network.start_at(float(network_input(torch.from_numpy(some))[0].mean()))
     if settings.network.path != "none":
         method = "em_pca" if settings.network.path == "linear" else "curved_pca"
-        start = _weighted_linear(method, data, settings.latents, LINEAR_EXAMPLES, settings.train.seed)
+        start = _weighted_linear(method, data, settings.latents, settings.network.path_examples, settings.train.seed)
         network.start_from(start.path)
     checkpoint = Checkpoint(checkpoints, _fingerprint(contract, network), execution.checkpoint_minutes)
     fabric = open_fabric(network, settings.train.precision, execution)

@@ -74,7 +74,7 @@ def test_the_floor_weakens_bright_data() -> None:
     assert sharp < blunt / 10
 
 
-def test_a_refined_model_has_the_posterior_of_its_decoder_whatever_its_encoder_says(data: tuple[Tensor, Tensor]) -> None:
+def test_a_refined_model_has_the_posterior_of_its_decoder(data: tuple[Tensor, Tensor]) -> None:
     x, weight = (part.float() for part in data)
     torch.manual_seed(1)
     model = build_vae((D,), K, network="dense", hidden=(8,), likelihood="gaussian_ivar").eval()
