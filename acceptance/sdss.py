@@ -9,14 +9,16 @@ from __future__ import annotations
 import copy
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from acceptance import sdss_calibration
 from acceptance._run import logs, snakemake
 from acceptance.network import server
 from astro_vae.files import atomic, write_text
@@ -29,6 +31,9 @@ RESAMPLINGS = 2000
 FAMILIES = {
     "infill_pca": "PCA after iterative infill", "em_pca": "EM-PCA", "nmf": "NMF", "ae": "autoencoder of the paper",
     "info_vae": "InfoVAE of the paper", "vae": "ours",
+}
+STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
+    "mean": lambda values: float(values.mean()), "median": lambda values: float(np.median(values)),
 }
 CLASSES = {"": "all", "GALAXY": "galaxies", "QSO": "quasars"}
 KNOWN = {
@@ -60,6 +65,8 @@ def run(place: Path, root: Path) -> str:
 
 def summary(place: Path) -> str:
     """Return the tables of finished runs, and draw sdss.png."""
+    from acceptance import sdss_calibration
+
     objects = tested(place)
     table = chi_squares(objects)
     draw(table, place / "sdss.png")
@@ -76,7 +83,9 @@ def write_sample(tree: Path, path: Path) -> None:
     for file in sorted((tree / "data.sdss.org/sas").glob("*/*/spectro/redux/*/spectra/lite/*/spec-*.fits")):
         plate, mjd, fiber = re.findall(r"\d+", file.stem)
         rows.append((int(plate), int(mjd), int(fiber), file.parts[-5]))
-    write_text(path, pd.DataFrame(rows, columns=["plate", "mjd", "fiber", "run2d"]).to_csv(index=False))
+    text = pd.DataFrame(rows, columns=["plate", "mjd", "fiber", "run2d"]).to_csv(index=False)
+    if not path.is_file() or path.read_text() != text:  # a newer file would begin the runs again
+        write_text(path, text)
 
 
 def of_split(settings: dict[str, Any], split: int, sample: Path) -> dict[str, Any]:
@@ -94,16 +103,18 @@ def of_split(settings: dict[str, Any], split: int, sample: Path) -> dict[str, An
 
 
 def tested(place: Path) -> pd.DataFrame:
-    """Return a row per split, model and test object: family, latents, seed, label, group and reduced chi-square."""
+    """Return a row per split, model and test object, with family, latents and seed of the model."""
     rows = []
     for split in range(SPLITS):
-        for path in sorted((place / "results" / f"split_{split}" / "sdss").glob("*/latents.parquet")):
-            named = re.fullmatch(r"(\w+)_d(\d+)(?:_s(\d+))?", path.parent.name)
-            assert named is not None, f"{path.parent.name}: a model is called <family>_d<latents>"
+        models = yaml.safe_load((place / f"split_{split}.yaml").read_text())["surveys"]["sdss"]["models"]
+        for model in models:
+            named = re.fullmatch(r"(\w+)_d(\d+)(?:_s(\d+))?", model)
+            assert named is not None, f"{model}: a model is called <family>_d<latents>"
             family, latents, seed = named.groups()
+            path = place / "results" / f"split_{split}" / "sdss" / model / "latents.parquet"
             table = pd.read_parquet(path, columns=["object_id", "part", "group", "label", "reduced_chi2"])
             rows.append(table[table["part"] == "test"].assign(
-                split=split, model=path.parent.name, family=family, latents=int(latents), seed=int(seed or 1)
+                split=split, family=family, latents=int(latents), seed=int(seed or 1)
             ))
     return pd.concat(rows, ignore_index=True)
 
@@ -111,8 +122,8 @@ def tested(place: Path) -> pd.DataFrame:
 def chi_squares(objects: pd.DataFrame) -> list[dict[str, Any]]:
     """Return a row per model: means and medians over all and per class, and ratios to the baseline of as many latents.
 
-    Figures are averages over splits. Ratios are those of the sums over the test objects of all splits, paired, with the
-    interval of 95 % over resampled groups: an object in two test parts is drawn with both.
+    Figures are averages over splits. Ratios are those of means and medians over the test objects of all splits,
+    paired, with the interval of 95 % over resampled groups: an object in two test parts is drawn with both.
     """
     rows = []
     for (family, latents, seed), one in objects.groupby(["family", "latents", "seed"]):
@@ -124,30 +135,45 @@ def chi_squares(objects: pd.DataFrame) -> list[dict[str, Any]]:
             each = one[one["label"] == label] if label else one
             per_split = each.groupby("split")["reduced_chi2"]
             row |= {f"mean {words}": per_split.mean().mean(), f"median {words}": per_split.median().mean()}
-            row[f"ratio {words}"] = ratio(both[both["label"] == label] if label else both)
+            paired = both[both["label"] == label] if label else both
+            row |= {f"{name} ratio {words}": ratio(paired, statistic) for name, statistic in STATISTICS.items()}
         rows.append(row)
-    return sorted(rows, key=lambda row: (row["latents"], list(FAMILIES).index(row["family"]), row["seed"]))
+    families = list(FAMILIES)
+    return sorted(rows, key=lambda row: (
+        row["latents"], families.index(row["family"]) if row["family"] in families else len(families), row["family"],
+        row["seed"],
+    ))
 
 
-def ratio(both: pd.DataFrame) -> tuple[float, float, float]:
-    """Return the ratio of the sums of two chi-squares of the same objects, and the ends of its interval of 95 %."""
+def ratio(both: pd.DataFrame, statistic: Callable[[np.ndarray], float]) -> tuple[float, float, float]:
+    """Return the ratio of a statistic of two chi-squares of the same objects, and the ends of its interval of 95 %."""
     own, base = both["reduced_chi2"].to_numpy(), both["reduced_chi2_base"].to_numpy()
-    drawn = resampled(lambda rows: own[rows].sum() / base[rows].sum(), both["group"].to_numpy(), RESAMPLINGS)
-    return (float(own.sum() / base.sum()), *np.quantile(drawn, [0.025, 0.975]).tolist())
+    drawn = resampled(lambda rows: statistic(own[rows]) / statistic(base[rows]), both["group"].to_numpy(), RESAMPLINGS)
+    return (statistic(own) / statistic(base), *np.quantile(drawn, [0.025, 0.975]).tolist())
 
 
 def markdown(table: list[dict[str, Any]]) -> list[str]:
-    """Return the lines of the table; a ratio is to EM-PCA of as many latents."""
-    figures = [f"{what} {words}" for words in CLASSES.values() for what in ("mean", "median")]
-    ratios = [f"ratio {words}" for words in CLASSES.values()]
-    head = ["d", "model", *figures, *(f"{name}, to EM-PCA" for name in ratios)]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    """Return the lines of two tables: chi-squares, and their ratios to those of EM-PCA of as many latents."""
+    names = [f"{what} {words}" for words in CLASSES.values() for what in STATISTICS]
+    ratios = [f"{what} ratio {words}" for words in CLASSES.values() for what in STATISTICS]
+    return [
+        "Reduced chi-square of the test parts, averaged over splits:", "",
+        *_table(names, table, lambda value: f"{value:.3g}"), "",
+        "By that of EM-PCA with as many latents, on the same spectra, with intervals of 95 %:", "",
+        *_table(ratios, table, lambda value: "{:.3f} [{:.3f}, {:.3f}]".format(*value)),
+    ]
+
+
+def _table(names: list[str], table: list[dict[str, Any]], cell: Callable[[Any], str]) -> list[str]:
+    lines = ["| d | model | " + " | ".join(names) + " |", "|" + "---|" * (2 + len(names))]
     for row in table:
-        seed = f", seed {row['seed']}" if row["seed"] > 1 else ""
-        cells = [f"{row[name]:.3g}" for name in figures]
-        cells += ["{:.3f} [{:.3f}, {:.3f}]".format(*row[name]) for name in ratios]
-        lines.append(f"| {row['latents']} | {FAMILIES[row['family']]}{seed} | " + " | ".join(cells) + " |")
+        words = _words(row["family"]) + (f", seed {row['seed']}" if row["seed"] > 1 else "")
+        lines.append(f"| {row['latents']} | {words} | " + " | ".join(cell(row[name]) for name in names) + " |")
     return lines
+
+
+def _words(family: str) -> str:
+    return FAMILIES.get(family, family.replace("_", " "))
 
 
 def known(table: list[dict[str, Any]]) -> list[str]:
@@ -160,32 +186,37 @@ def known(table: list[dict[str, Any]]) -> list[str]:
         if expected:
             ratios = [row[f"{what} all"] / value for what, value in zip(("mean", "median"), expected, strict=True)]
             marks = [f"{value:.3f}{'' if abs(value - 1) <= 0.05 else ' (beyond 5 %)'}" for value in ratios]
-            lines.append(f"| {row['latents']} | {FAMILIES[row['family']]} | " + " | ".join(marks) + " |")
+            lines.append(f"| {row['latents']} | {_words(row['family'])} | " + " | ".join(marks) + " |")
     return lines
 
 
 def draw(table: list[dict[str, Any]], path: Path) -> None:
     """Draw mean and median against the number of latents, a panel per class, a line per method."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(10, 6), layout="constrained")
     panels = figure.subplots(2, len(CLASSES), sharex=True)
-    for line, what in zip(panels, ("mean", "median"), strict=True):
+    for line, what in zip(panels, STATISTICS, strict=True):
         for axes, words in zip(line, CLASSES.values(), strict=True):
-            for number, (family, name) in enumerate(FAMILIES.items()):
-                of = [row for row in table if row["family"] == family]
-                main = [row for row in of if row["seed"] == 1]
-                axes.plot([r["latents"] for r in main], [r[f"{what} {words}"] for r in main], "o-", ms=4, label=name,
-                          color=f"C{number}", lw=2 if family == OURS else 1)
-                others = [row for row in of if row["seed"] > 1]
-                axes.plot([r["latents"] for r in others], [r[f"{what} {words}"] for r in others], "x", ms=5,
-                          color=f"C{number}")
-            axes.set(xscale="log", yscale="log", title=f"{what}, {words}")
-            axes.set_xticks(sorted({row["latents"] for row in table}), sorted({row["latents"] for row in table}))
-            axes.set_xticks([], minor=True)
-            axes.grid(alpha=0.3, which="both", axis="y")
+            _panel(axes, table, f"{what} {words}")
+            axes.set_title(f"{what}, {words}", fontsize=9)
     figure.supxlabel("latents")
     figure.supylabel("reduced chi-square of test spectra")
     panels[0, 0].legend(fontsize=7, frameon=False)
     with atomic(path) as partial:
         figure.savefig(partial, dpi=150, format="png")
+
+
+def _panel(axes: Any, table: list[dict[str, Any]], name: str) -> None:
+    """Draw one figure against the number of latents; more seeds of a model are crosses."""
+    for number, family in enumerate(dict.fromkeys(row["family"] for row in table)):
+        for first, style in ((True, "o-"), (False, "x")):
+            of = [row for row in table if row["family"] == family and (row["seed"] == 1) == first]
+            axes.plot([row["latents"] for row in of], [row[name] for row in of], style, ms=4, color=f"C{number}",
+                      label=_words(family) if first else None, lw=2 if family == OURS else 1)
+    sizes = sorted({row["latents"] for row in table})
+    axes.set(xscale="log", yscale="log")
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3)
