@@ -200,7 +200,8 @@ def draw(table: list[dict[str, Any]], path: Path) -> None:
             axes.set_title(f"{what}, {words}", fontsize=9)
     figure.supxlabel("latents")
     figure.supylabel("reduced chi-square of test spectra")
-    panels[0, 0].legend(fontsize=7, frameon=False)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=8,
+                  frameon=False)
     with atomic(path) as partial:
         figure.savefig(partial, dpi=150, format="png")
 
