@@ -30,7 +30,9 @@ def with_floor(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def curved(start: LinearPath, x: np.ndarray, weight: np.ndarray, *, iterations: int = 30, seed: int = 0) -> CurvedPath:
+def curved(
+    start: LinearPath, x: np.ndarray, weight: np.ndarray, *, iterations: int = 30, seed: int = 0, copies: float = 1.0
+) -> CurvedPath:
     """Return the curved path that fits data best, from a linear one whose latents have unit variance.
 
     In turn, the latents of each object take a few damped Gauss-Newton steps at the same surface, and the surface is
@@ -45,6 +47,8 @@ def curved(start: LinearPath, x: np.ndarray, weight: np.ndarray, *, iterations: 
     iterations : int
     seed : int
         Of the choice of anchors.
+    copies : float
+        How many of the data show the same object; the ridges count as often.
     """
     size, n_latents = x.shape[1], len(start.loadings)
     path = CurvedPath(size, n_latents).double()
@@ -54,7 +58,7 @@ def curved(start: LinearPath, x: np.ndarray, weight: np.ndarray, *, iterations: 
     n_products = len(path.coefficients) - n_latents
     scatter = (start.loadings**2).sum(dim=0).numpy()
     scatter = np.maximum(scatter / scatter.mean(), 1e-6)  # dimensions without data have none
-    bent = np.repeat([BEND_RIDGE, PRODUCT_RIDGE], [n_latents, n_products]) / scatter[:, None]
+    bent = np.repeat([BEND_RIDGE, PRODUCT_RIDGE], [n_latents, n_products]) * copies / scatter[:, None]
     ridge = np.concatenate([np.full((size, 1 + n_latents), RIDGE), bent], axis=1)
     for _ in range(iterations):
         features = torch.cat([torch.ones_like(z[:, :1]), z, bends_and_products(z)], dim=1)

@@ -59,7 +59,7 @@ class WeightedLinear(nn.Module):
     @classmethod
     def fit(
         cls, x: np.ndarray, weight: np.ndarray, n_latents: int, *, method: str = "em_pca", n_labels: int = 0,
-        seed: int = 0,
+        seed: int = 0, copies: float = 1.0,
     ) -> WeightedLinear:
         """Find the components of data.
 
@@ -73,6 +73,9 @@ class WeightedLinear(nn.Module):
         n_labels : int
         seed : int
             Of the start of a method that has a random one.
+        copies : float
+            How many of the data show the same object: so many times fewer are independent of each other, which
+            those methods have to know that keep to what many objects say.
 
         Raises
         ------
@@ -92,7 +95,8 @@ class WeightedLinear(nn.Module):
         path.loadings.copy_(torch.from_numpy(loadings))
         bent = method == "curved_pca"
         model = cls(x.shape[1:], n_latents, n_labels, bent=bent)
-        model.path.load_state_dict((curved(path, flat, weights, seed=seed) if bent else path).state_dict())
+        found = curved(path, flat, weights, seed=seed, copies=copies) if bent else path
+        model.path.load_state_dict(found.state_dict())
         return model
 
     def encode(self, x: Tensor, label: Tensor | None = None, weight: Tensor | None = None) -> DiagonalGaussian:

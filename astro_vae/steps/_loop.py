@@ -96,7 +96,10 @@ class Training:
                 f"the training diverged before example {self.seen}: the ELBO is not finite; "
                 "lower train.learning_rate, or set train.precision to 32-true"
             )
-        return {name: value / max(count, 1) for name, value in zip(("elbo", "reconstruction", "kl"), sums, strict=True)}
+        return {
+            name: value / count if count else math.nan
+            for name, value in zip(("elbo", "reconstruction", "kl"), sums, strict=True)
+        }
 
 
 def fit(
@@ -131,6 +134,8 @@ def fit(
     training.sums = training.sums.to(fabric.device)
     resume(training, checkpoint)
     stream = Stream(data.examples, data.kept, budget.seed)
+    if model.path is not None and not training.history:
+        evaluate(training, data, settings)  # what it begins from may be better than all that follows
     with StopRequest() as stop, TrainingProgress(budget.examples, training.seen, bar=execution.progress) as progress:
         while not is_over(training, budget):
             rows = stream.take(training.seen, min(budget.batch, budget.examples - training.seen))

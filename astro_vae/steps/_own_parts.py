@@ -36,7 +36,7 @@ def own_parts(path: Path, column: str, objects: pd.DataFrame) -> np.ndarray:
     if key is None or column not in table:
         raise UserError(
             f"{path}: needs a column '{column}' (split.column) and a column 'object_id', or plate, mjd and fiber where "
-            f"the survey has them; found: {', '.join(table)}"
+            f"the survey has them; found: {', '.join(map(str, table))}"
         )
     given = table[table[column] != ""]
     unknown = given[~given[column].isin(PARTS)]

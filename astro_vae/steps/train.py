@@ -136,7 +136,7 @@ def _fit_vae(
 def _fit_linear(settings: PcaSettings, data: TrainingData) -> Trained:
     network: Model
     if settings.type == "pca":
-        x, _ = _sample(data, settings.latents, settings.examples, settings.seed)
+        x, _ = _sample(data, settings.latents, _chosen(data, settings.examples, settings.seed))
         network = Ppca.fit(x.numpy(), settings.latents, n_labels=len(data.labels), seed=settings.seed)
     else:
         network = _weighted_linear(settings.type, data, settings.latents, settings.examples, settings.seed)
@@ -146,17 +146,24 @@ def _fit_linear(settings: PcaSettings, data: TrainingData) -> Trained:
 
 
 def _weighted_linear(method: str, data: TrainingData, latents: int, examples: int, seed: int) -> WeightedLinear:
-    x, weight = _sample(data, latents, examples, seed)
+    rows = _chosen(data, examples, seed)
+    x, weight = _sample(data, latents, rows)
     assert weight is not None  # `_check_weights` has seen to it
+    copies = len(rows) / len(np.unique(data.examples.parents[rows]))
     return WeightedLinear.fit(
-        x.numpy(), weight.numpy(), latents, method=method, n_labels=len(data.labels), seed=seed
+        x.numpy(), weight.numpy(), latents, method=method, n_labels=len(data.labels), seed=seed, copies=copies
     )
 
 
-def _sample(data: TrainingData, latents: int, examples: int, seed: int) -> tuple[Tensor, Tensor | None]:
-    """Return values (n, *shape) and weights of examples to find components of."""
+def _chosen(data: TrainingData, examples: int, seed: int) -> np.ndarray:
+    """Return the rows of as many examples as may be had, in the order of a seed."""
     order = data.examples.order(seed)
-    x, weight = network_input(torch.from_numpy(data.images(order[data.kept[order]][:examples])))
+    return order[data.kept[order]][:examples]
+
+
+def _sample(data: TrainingData, latents: int, rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
+    """Return values (n, *shape) and weights of examples to find components of."""
+    x, weight = network_input(torch.from_numpy(data.images(rows)))
     if latents >= min(len(x), x[0].numel()):
         raise UserError(
             f"model.latents = {latents} components need more than {min(len(x), x[0].numel())} examples and "
