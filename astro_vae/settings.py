@@ -178,8 +178,8 @@ class NetworkSettings(Section):
         "at hand.",
     )
     path_examples: int = setting(
-        12_000, "Augmented examples that the path begins from; a curved one of many latents takes its time.",
-        unit="example", ge=2,
+        12_000, "Augmented examples that the path begins from (0: the objects of the training part themselves).",
+        unit="example", ge=0,
     )
     dropout: float = setting(0.0, "Dropout after each hidden fully connected layer.", ge=0, lt=1)
 
@@ -235,7 +235,10 @@ class PcaSettings(Section):
     )
     latents: int = setting(32, "Number of components.", ge=1)
     labels: tuple[str, ...] = setting((), "Labels to fit on (empty: all).")
-    examples: int = setting(12_000, "Augmented examples that it is fitted on.", unit="example", ge=2)
+    examples: int = setting(
+        12_000, "Augmented examples that it is fitted on (0: the objects of the training part themselves).",
+        unit="example", ge=0,
+    )
     seed: int = setting(1, "Seed of the choice of examples.")
 
 

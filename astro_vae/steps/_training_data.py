@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ class TrainingData:
     validation : Part
     contract : dict
         What a trained model must know of its data; JSON values.
+    parents : function
+        Reads the objects of the training part, not transformed.
     """
 
     examples: Examples
@@ -67,6 +70,7 @@ class TrainingData:
     counts: np.ndarray
     validation: Part
     contract: dict[str, Any]
+    parents: Callable[[], Part]
 
     @property
     def frequencies(self) -> np.ndarray:
@@ -120,7 +124,8 @@ def open_training_data(
         )
     shape = network_input(torch.from_numpy(validation.images[:1]))[0].shape[1:]
     contract = {**_contract(opened, view), "shape": list(shape), "inputs": checksums}
-    return TrainingData(examples, kept, targets, labels, counts, validation, contract)
+    parents = partial(read_part, objects, split, "train", view, labels)
+    return TrainingData(examples, kept, targets, labels, counts, validation, contract, parents)
 
 
 def network_input(batch: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -136,40 +136,43 @@ def _fit_vae(
 def _fit_linear(settings: PcaSettings, data: TrainingData) -> Trained:
     network: Model
     if settings.type == "pca":
-        x, _ = _sample(data, settings.latents, _chosen(data, settings.examples, settings.seed))
+        images, _ = _to_fit(data, settings.latents, settings.examples, settings.seed)
+        x, _ = network_input(images)
         network = Ppca.fit(x.numpy(), settings.latents, n_labels=len(data.labels), seed=settings.seed)
     else:
         network = _weighted_linear(settings.type, data, settings.latents, settings.examples, settings.seed)
-    seen = min(settings.examples, int(data.kept.sum()))
+    seen = min(settings.examples, int(data.kept.sum())) or int(data.counts.sum())
     row = {"examples": seen, **validate(network, data.validation, data.frequencies, seed=settings.seed)}
     return Trained(network, [row], seen, {"device": "cpu", "torch": torch.__version__, "numpy": np.__version__})
 
 
 def _weighted_linear(method: str, data: TrainingData, latents: int, examples: int, seed: int) -> WeightedLinear:
-    rows = _chosen(data, examples, seed)
-    x, weight = _sample(data, latents, rows)
+    images, copies = _to_fit(data, latents, examples, seed)
+    x, weight = network_input(images)
     assert weight is not None  # `_check_weights` has seen to it
-    copies = len(rows) / len(np.unique(data.examples.parents[rows]))
     return WeightedLinear.fit(
         x.numpy(), weight.numpy(), latents, method=method, n_labels=len(data.labels), seed=seed, copies=copies
     )
 
 
-def _chosen(data: TrainingData, examples: int, seed: int) -> np.ndarray:
-    """Return the rows of as many examples as may be had, in the order of a seed."""
-    order = data.examples.order(seed)
-    return order[data.kept[order]][:examples]
+def _to_fit(data: TrainingData, latents: int, examples: int, seed: int) -> tuple[Tensor, float]:
+    """Return what to find components of (n, *shape of the view), and how many of them show the same object.
 
-
-def _sample(data: TrainingData, latents: int, rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
-    """Return values (n, *shape) and weights of examples to find components of."""
-    x, weight = network_input(torch.from_numpy(data.images(rows)))
-    if latents >= min(len(x), x[0].numel()):
+    These are so many examples, or with 0 the objects of the training part themselves.
+    """
+    if examples:
+        order = data.examples.order(seed)
+        rows = order[data.kept[order]][:examples]
+        images, copies = data.images(rows), len(rows) / len(np.unique(data.examples.parents[rows]))
+    else:
+        images, copies = data.parents().images, 1.0
+    smallest = min(len(images), network_input(torch.from_numpy(images[:1]))[0].numel())
+    if latents >= smallest:
         raise UserError(
-            f"model.latents = {latents} components need more than {min(len(x), x[0].numel())} examples and "
-            "pixels; lower it, or raise model.examples"
+            f"model.latents = {latents} components need more than {smallest} examples and pixels; lower it, or raise "
+            "model.examples"
         )
-    return x, weight
+    return torch.from_numpy(images), copies
 
 
 @torch.inference_mode()
