@@ -93,13 +93,30 @@ def download(
 
 @steps.command()
 def prepare(
-    settings: SettingsText, folder: Existing, manifest: Existing, out: Out
+    settings: SettingsText, folder: Existing, manifest: Existing, out: Out,
+    parts: Annotated[
+        list[Path] | None, typer.Argument(exists=True, help="What `prepare-block` has made of all blocks, if it has.")
+    ] = None,
 ) -> None:
     """Turn the survey's files into objects.h5: values, measurements, or the reason why not."""
     from astro_vae.steps.prepare import prepare as step
 
     seen = Seen(settings)
-    step(seen.source(), *seen.sections("prepare"), folder=folder, manifest=manifest, out=out)
+    step(seen.source(), *seen.sections("prepare"), folder=folder, manifest=manifest, out=out, parts=parts or ())
+
+
+@steps.command("prepare-block")
+def prepare_block(
+    settings: SettingsText, folder: Existing, manifest: Existing,
+    number: Annotated[int, typer.Option(min=1, help="Which of the blocks, from 1.")],
+    total: Annotated[int, typer.Option(min=1, help="Blocks that the survey's files are divided into.")], out: Out,
+) -> None:
+    """Turn one block of the survey's files into a part of objects.h5, which `prepare` puts together."""
+    from astro_vae.steps.prepare import prepare_block as step
+    from astro_vae.surveys.candidate import Block
+
+    seen = Seen(settings)
+    step(seen.source(), *seen.sections("prepare"), Block(number, total), folder=folder, manifest=manifest, out=out)
 
 
 @steps.command()

@@ -2,7 +2,8 @@
 
 A mirror is a folder or an address that holds the archives' files as `<host>/<path>`; where one is set,
 nothing else is asked. What an archive does not have is a row of the manifest with that reason, never an
-error; the step that asked decides whether enough arrived.
+error; the step that asked decides whether enough arrived. A server that asks for a pause gets it: nothing more
+is asked of it until then.
 """
 
 from __future__ import annotations
@@ -14,27 +15,20 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
-from urllib.error import HTTPError
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
-from urllib.request import Request, urlopen
 
 from astro_vae.errors import UserError
 from astro_vae.files import checksum
+from astro_vae.transfer import FailedError, MissingError, receive
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("address", "path", "bytes", "checksum", "status", "reason")
 RETRY_DELAYS = (1.0, 3.0, 9.0)  # seconds before each further attempt
-TIMEOUT = 60.0  # seconds without a byte
-BLOCK = 2**18
 GIVE_UP_AFTER = 8  # files that fail one after another: the archive is out of reach, and the rest is not tried
-ABSENT = (404, 410)
-FINAL = (400, 401, 403, 405, 451)
-RANGE_REFUSED = 416
 MAGIC = {".fits": b"SIMPLE  =", ".gz": b"\x1f\x8b", ".zip": b"PK", ".png": b"\x89PNG"}
 
 
@@ -58,18 +52,6 @@ class RemoteFile:
     path: str
     size: int | None = None
     checksum: str = ""
-
-
-class MissingError(Exception):
-    """The archive does not have the file."""
-
-
-class FailedError(Exception):
-    """An attempt failed; `final` says that another one would fail too."""
-
-    def __init__(self, reason: str, *, final: bool = False) -> None:
-        super().__init__(reason)
-        self.final = final
 
 
 def fetch(
@@ -125,12 +107,29 @@ class _Progress:
                 self._report(f"{self._done} of {self._total} files, {self._bytes / 1e6:.1f} MB fetched")
 
 
+class _Pause:
+    """Let all downloads wait while a server has asked for a pause."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._lock = threading.Lock()
+
+    def ask(self, seconds: float) -> None:
+        with self._lock:
+            self._until = max(self._until, time.monotonic() + seconds)
+
+    def wait(self) -> None:
+        while (left := self._until - time.monotonic()) > 0:
+            time.sleep(left)
+
+
 class _Job:
     """Fetch one file after another into a folder; give up when the archive is out of reach."""
 
     def __init__(self, folder: Path, mirror: str | None, progress: _Progress) -> None:
         self._folder, self._mirror, self._progress = folder, mirror, progress
         self._failures = 0
+        self._pause = _Pause()
 
     def row(self, file: RemoteFile) -> dict[str, object]:
         """Return the manifest's row of a file, fetched unless it is there already."""
@@ -157,6 +156,7 @@ class _Job:
         reason = ""
         for delay in (0.0, *RETRY_DELAYS):
             time.sleep(delay)
+            self._pause.wait()
             try:
                 _transfer(file, part, self._mirror)
                 if fault := _fault(part, file):
@@ -166,6 +166,7 @@ class _Job:
                 return "missing", str(error)
             except FailedError as error:
                 reason = str(error)
+                self._pause.ask(error.pause)
                 if error.final:
                     break
                 continue
@@ -187,7 +188,7 @@ def _transfer(file: RemoteFile, part: Path, mirror: str | None) -> None:
     if mirror and not mirror.startswith(("http://", "https://")):
         _copy(_mirrored(file.url, mirror), part)
         return
-    _receive(_mirrored(file.url, mirror) if mirror else _quoted(file.url), part, resume=bool(file.checksum))
+    receive(_mirrored(file.url, mirror) if mirror else _quoted(file.url), part, resume=bool(file.checksum))
 
 
 def _mirrored(url: str, mirror: str) -> str:
@@ -210,43 +211,6 @@ def _copy(source: str, part: Path) -> None:
         raise MissingError(f"not in the mirror: {source}") from None
     except OSError as error:
         raise FailedError(f"{source}: {error}", final=True) from None
-
-
-def _receive(url: str, part: Path, *, resume: bool) -> None:
-    """Receive an address into `part`, from the byte on at which the last attempt stopped."""
-    start = part.stat().st_size if resume and part.exists() else 0
-    request = Request(url, headers={"User-Agent": "astro_vae"})
-    if start:
-        request.add_header("Range", f"bytes={start}-")
-    try:
-        with urlopen(request, timeout=TIMEOUT) as response:
-            # A server may ignore the range and send the whole file (status 200).
-            offered = response.headers.get("Content-Range", "") if response.status == 206 else ""
-            going_on = offered.startswith(f"bytes {start}-")
-            with part.open("ab" if going_on else "wb") as file:
-                _pour(response, file)
-    except HTTPError as error:
-        if error.code == RANGE_REFUSED:  # what is there is as long as the file, or longer: start again
-            part.unlink(missing_ok=True)
-        _refuse(error.code, error.reason)
-    except (OSError, HTTPException) as error:  # no name, no connection, timeout, connection reset
-        raise FailedError(f"no answer, or the connection broke: {getattr(error, 'reason', error)}") from None
-
-
-def _refuse(code: int, reason: str) -> None:
-    if code in ABSENT:
-        raise MissingError(f"not at the archive: HTTP status {code} ({reason})")
-    raise FailedError(f"HTTP status {code} ({reason})", final=code in FINAL)
-
-
-def _pour(response: BinaryIO, file: BinaryIO) -> None:
-    expected = int(response.headers.get("Content-Length", -1))  # type: ignore[attr-defined]
-    received = 0
-    while block := response.read(BLOCK):
-        file.write(block)
-        received += len(block)
-    if expected >= 0 and received != expected:
-        raise FailedError(f"the connection was cut after {received} of {expected} bytes")
 
 
 def _fault(path: Path, file: RemoteFile) -> str:

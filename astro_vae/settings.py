@@ -316,13 +316,18 @@ class ClassifierSettings(Section):
 
 
 class ExecutionSettings(Section):
-    """How to run, never what to compute: nothing here makes a step run again."""
+    """How to run, never what to compute: nothing here but `blocks` makes a step run again."""
 
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "Where training runs; auto takes a GPU when there is one.")
     mirror: str | None = setting(
         None, "Folder or address of a mirror of the archives; the environment's ASTRO_VAE_MIRROR comes first."
     )
     downloads: int = setting(4, "Files fetched at the same time.", ge=1, le=16)
+    blocks: int = setting(
+        1, "Jobs that share the files of a survey in the step prepare; 8 or so where they are many thousands. The "
+        "objects are the same, byte for byte, but with another number they are made again. Surveys that come as one "
+        "archive are one job.", unit="job", ge=1, le=1000,
+    )
     scratch: str | None = setting(
         None, "Folder on the disk of a compute node, such as $TMPDIR, that a training copies its examples to and "
         "reads them from; the copy is removed in the end."

@@ -7,13 +7,17 @@ import hashlib
 import http.server
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from astro_vae import download
+from astro_vae import download, transfer
 from astro_vae.download import COLUMNS, RemoteFile, fetch
 from astro_vae.errors import UserError
 
@@ -28,6 +32,11 @@ class Archive:
     def __init__(self) -> None:
         self.behaviours: list[str] = ["good"]
         self.asked: list[tuple[str, str | None]] = []
+        self.times: list[float] = []
+        self.agents: set[str | None] = set()
+        self.pause = "0"
+        self.at_once = self.most_at_once = 0
+        self.lock = threading.Lock()
         self.address = ""
 
     def next(self) -> str:
@@ -42,8 +51,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         asked = self.headers.get("Range")
-        self.archive.asked.append((self.path, asked))
-        getattr(self, f"_{self.archive.next()}")(int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0)
+        with self.archive.lock:
+            self.archive.asked.append((self.path, asked))
+            self.archive.times.append(time.monotonic())
+            self.archive.agents.add(self.headers.get("User-Agent"))
+            self.archive.at_once += 1
+            self.archive.most_at_once = max(self.archive.most_at_once, self.archive.at_once)
+            behaviour = self.archive.next()
+        getattr(self, f"_{behaviour}")(int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0)
+        with self.archive.lock:
+            self.archive.at_once -= 1
 
     def _send(self, status: int, body: bytes, promised: int | None = None, start: int | None = None) -> None:
         self.send_response(status)
@@ -80,6 +97,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _busy(self, start: int) -> None:
         self._send(503, b"try later")
 
+    def _asks_for_a_pause(self, start: int) -> None:
+        self.send_response(429)
+        self.send_header("Retry-After", self.archive.pause)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def _forbidden(self, start: int) -> None:
         self._send(403, b"not for you")
 
@@ -87,7 +110,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
     monkeypatch.setattr(download, "RETRY_DELAYS", (0.0, 0.0, 0.0))
-    monkeypatch.setattr(download, "TIMEOUT", 5.0)
+    monkeypatch.setattr(transfer, "TIMEOUT", 5.0)
     monkeypatch.delenv("ASTRO_VAE_MIRROR", raising=False)
     known = Archive()
     handler = type("OneHandler", (Handler,), {"archive": known})
@@ -265,3 +288,34 @@ def test_mirror_is_an_address(archive: Archive, tmp_path: Path) -> None:
 def test_nothing_is_written_outside_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="outside of the folder"):
         fetch([RemoteFile("https://archive.example/b", "../b")], tmp_path / "data", report=quiet)
+
+
+def test_a_server_that_asks_for_a_pause_gets_it_from_all(archive: Archive, tmp_path: Path) -> None:
+    archive.pause, archive.behaviours = "1", ["asks_for_a_pause", "good"]
+    files = [RemoteFile(f"{archive.address}/{i}.gz", f"{i}.gz", checksum=MD5) for i in range(6)]
+    manifest = fetch(files, tmp_path, downloads=1, report=quiet)
+    assert (manifest["status"] == "ok").all()
+    assert archive.times[1] - archive.times[0] >= 1
+    assert archive.times[-1] - archive.times[1] < 1  # it is asked for once
+
+
+def test_a_pause_of_hours_is_left_to_a_later_run(archive: Archive, tmp_path: Path) -> None:
+    archive.pause, archive.behaviours = "7200", ["asks_for_a_pause"]
+    row = one(archive, tmp_path)
+    assert (row["status"], len(archive.asked)) == ("failed", 1)
+    assert "HTTP status 429" in str(row["reason"])
+    assert str(row["reason"]).endswith("the server asks to be left alone for 7200 s")
+
+
+def test_a_pause_may_be_a_date() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    assert transfer.asked_pause(later) == pytest.approx(90, abs=3)
+    assert transfer.asked_pause("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert [transfer.asked_pause(said) for said in ("", "soon", " 12 ")] == [0, 0, 12]
+
+
+def test_a_server_is_asked_by_few_at_once_and_told_by_whom(archive: Archive, tmp_path: Path) -> None:
+    files = [RemoteFile(f"{archive.address}/{i}.gz", f"{i}.gz", checksum=MD5) for i in range(40)]
+    assert (fetch(files, tmp_path, downloads=3, report=quiet)["status"] == "ok").all()
+    assert archive.most_at_once <= 3
+    assert archive.agents == {f"astro_vae/{version('astro_vae')}"}

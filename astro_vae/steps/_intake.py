@@ -1,10 +1,17 @@
-"""Take a survey's candidates one by one: keep or refuse each, and remember a row of it."""
+"""Take a survey's candidates one by one: keep or refuse each, and remember a row of it.
+
+That is done in two parts. What can be said of a candidate alone is found by `examine`, which several jobs may do
+at once; whether one like it came before is known only to the `Intake`, which takes them in their order.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
+import sys
+from array import array
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,76 +32,121 @@ COLUMNS = {
 WARNING = "warning"  # a key of the measurements; it becomes the reason of an object that is kept
 
 
-class Intake:
-    """Keep or refuse candidates, and gather the object table.
+@dataclass
+class Examined:
+    """A candidate as far as it alone says.
+
+    Attributes
+    ----------
+    row : dict
+        What was known of it: `object_id` and so on.
+    extra : dict
+        The survey's or the user's own columns.
+    reason : str
+        Why it cannot be used; empty where it can.
+    measured : dict
+        Measurements, and a `WARNING` where there is one.
+    digest : str
+        Of its values; empty where it cannot be used.
+    layers : dict or None
+        What is stored of it.
+    """
+
+    row: dict[str, Any]
+    extra: dict[str, Any]
+    reason: str = ""
+    measured: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    layers: dict[str, np.ndarray] | None = None
+
+
+def examine(
+    kind: Kind, settings: AnyPrepareSettings, candidate: Candidate, *, scaled: bool, unit: str
+) -> Examined:
+    """Cut and measure a candidate, or say why it is refused.
 
     Parameters
     ----------
     kind : Kind
     settings : AnyPrepareSettings
+    candidate : Candidate
     scaled, unit : bool, str
         Of the file; a candidate that differs is refused.
     """
-
-    def __init__(self, kind: Kind, settings: AnyPrepareSettings, *, scaled: bool, unit: str) -> None:
-        self._kind, self._cut, self._measure = kind.name, kind.cut, kind.measure
-        self._own = {**COLUMNS, **kind.cut.COLUMNS}
-        self._settings, self._scaled, self._unit = settings, scaled, unit
-        self._rows: list[dict[str, Any]] = []
-        self._extras: dict[str, None] = {}  # in the order of their appearance
-        self._contents: dict[bytes, str] = {}
-        self._names: set[str] = set()
-        self._kept = 0
-
-    def take(self, candidate: Candidate) -> dict[str, np.ndarray] | None:
-        """Remember the candidate's row; return the layers that are stored of it, None if it is refused."""
-        row = self._known(candidate) | self._extra(candidate)
-        try:
-            layers, measured = self._accepted(candidate)
-        except RefusedError as refused:
-            self._rows.append(row | {"status": "refused", "reason": str(refused), "row": -1})
-            return None
-        finally:
-            self._names.add(candidate.object_id)
-        warning = measured.pop(WARNING, "")
-        self._rows.append(row | measured | {"status": "ok", "reason": warning, "row": self._kept})
-        self._kept += 1
-        return layers
-
-    def _accepted(self, candidate: Candidate) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return layers and measurements, or raise a `RefusedError`; what is kept is remembered."""
-        if candidate.object_id in self._names:
-            raise RefusedError("duplicate name: the first object of this name is kept")
+    ours = {**FIRST, **COLUMNS, **kind.cut.COLUMNS, **kind.measure.COLUMNS}
+    found = Examined(
+        _plain({
+            "object_id": candidate.object_id, "ra": candidate.ra, "dec": candidate.dec, "label": candidate.label,
+            "published_part": candidate.part, **kind.cut.known(candidate),
+        }),
+        _plain({f"user_{name}" if name in ours else name: value for name, value in candidate.extra.items()}),
+    )
+    try:
         if candidate.values is None or candidate.reason:
             raise RefusedError(candidate.reason or "unreadable")
-        if candidate.scaled != self._scaled or candidate.unit != self._unit:
-            raise RefusedError(f"another unit: '{candidate.unit}' in a survey in '{self._unit}'")
-        layers, measured = self._cut.take(candidate, self._settings, scaled=self._scaled)
-        digest = hashlib.sha256(candidate.values.tobytes()).digest()
-        other = self._contents.setdefault(digest, candidate.object_id)
-        if other != candidate.object_id:
-            raise RefusedError(f"duplicate {self._kind}: the same pixels as {other}")
-        return layers, measured
+        if candidate.scaled != scaled or candidate.unit != unit:
+            raise RefusedError(f"another unit: '{candidate.unit}' in a survey in '{unit}'")
+        found.layers, measured = kind.cut.take(candidate, settings, scaled=scaled)
+    except RefusedError as refused:
+        found.reason = str(refused)
+        return found
+    found.measured, found.digest = _plain(measured), hashlib.sha256(candidate.values.tobytes()).hexdigest()
+    return found
 
-    def _known(self, candidate: Candidate) -> dict[str, Any]:
-        return {
-            "object_id": candidate.object_id, "ra": candidate.ra, "dec": candidate.dec, "label": candidate.label,
-            "published_part": candidate.part, **self._cut.known(candidate),
-        }
 
-    def _extra(self, candidate: Candidate) -> dict[str, Any]:
-        """Return the survey's or the user's own columns, renamed where a column of ours has the name."""
-        ours = {**FIRST, **self._own, **self._measure.COLUMNS}
-        extra = {f"user_{name}" if name in ours else name: value for name, value in candidate.extra.items()}
-        self._extras.update(dict.fromkeys(extra))
-        return extra
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as Python's own types, equal texts as one object: there are many rows of them."""
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
+    return {name: sys.intern(value) if type(value) is str else value for name, value in plain.items()}
+
+
+class Intake:
+    """Keep or refuse what was examined, and gather the object table.
+
+    Parameters
+    ----------
+    kind : Kind
+    """
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind, self._measure = kind.name, kind.measure
+        self._own = {**COLUMNS, **kind.cut.COLUMNS}
+        self._rows: dict[str, _Values] = {}
+        self._extras: dict[str, _Values] = {}  # in the order of their appearance
+        self._contents: dict[str, str] = {}
+        self._names: set[str] = set()
+        self._taken = self._kept = 0
+
+    def take(self, found: Examined) -> dict[str, np.ndarray] | None:
+        """Remember the candidate's row; return the layers that are stored of it, None if it is refused."""
+        reason = self._refusal(found)
+        self._names.add(found.row["object_id"])
+        state = {"status": "refused" if reason else "ok", "reason": reason, "row": -1 if reason else self._kept}
+        measured = {} if reason else {**found.measured}
+        state["reason"] = reason or measured.pop(WARNING, "")
+        for rows, values in ((self._rows, found.row | measured | state), (self._extras, found.extra)):
+            for name, value in values.items():
+                rows.setdefault(name, _Values()).put(self._taken, value)
+        self._taken += 1
+        self._kept += not reason
+        return None if reason else found.layers
+
+    def _refusal(self, found: Examined) -> str:
+        """Say why a candidate is refused; empty where it is kept, which is remembered."""
+        name = found.row["object_id"]
+        if name in self._names:
+            return "duplicate name: the first object of this name is kept"
+        if found.reason:
+            return found.reason
+        other = self._contents.setdefault(found.digest, name)
+        return f"duplicate {self._kind}: the same pixels as {other}" if other != name else ""
 
     def table(self) -> pd.DataFrame:
         """Return the object table: a row per candidate, in the order in which they came."""
         measured = [name for name in self._measure.COLUMNS if name != WARNING]
-        columns = {name: [row.get(name) for row in self._rows] for name in FIRST | self._own}
-        columns |= {name: [row.get(name, math.nan) for row in self._rows] for name in measured}
-        columns |= {name: _alike([row.get(name) for row in self._rows]) for name in self._extras}
+        names = [*(FIRST | self._own), *measured]
+        columns = {name: self._rows.get(name, _Values()).filled(self._taken) for name in names}
+        columns |= {name: _alike(values.filled(self._taken)) for name, values in self._extras.items()}
         return pd.DataFrame(columns)
 
     def columns(self, survey: Mapping[str, Column]) -> dict[str, Column]:
@@ -103,8 +155,32 @@ class Intake:
         return {**users, **survey, **self._own, **self._measure.COLUMNS}
 
 
-def _alike(values: list[Any]) -> list[Any]:
+class _Values:
+    """A column that grows: floats are packed, which takes a quarter of the memory."""
+
+    def __init__(self) -> None:
+        self._data: array[float] | list[Any] = array("d")
+
+    def put(self, row: int, value: Any) -> None:
+        """Set the value of a row, the next one or a later one; those between are NaN."""
+        self._pad(row)
+        if type(value) is not float and isinstance(self._data, array):
+            self._data = list(self._data)
+        self._data.append(value)
+
+    def filled(self, length: int) -> np.ndarray | list[Any]:
+        """Return so many values; those that were not set are NaN."""
+        self._pad(length)
+        return np.array(self._data) if isinstance(self._data, array) else self._data
+
+    def _pad(self, length: int) -> None:
+        self._data.extend([math.nan] * (length - len(self._data)))
+
+
+def _alike(values: np.ndarray | list[Any]) -> np.ndarray | list[Any]:
     """Return the values of one column as one type: text where any is text, otherwise numbers."""
+    if isinstance(values, np.ndarray):
+        return values
     if any(isinstance(value, str) for value in values):
         return ["" if _missing(value) else str(value) for value in values]
     if all(isinstance(value, (bool, int, np.integer)) for value in values):

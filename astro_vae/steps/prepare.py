@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from astro_vae import kinds, surveys
@@ -17,17 +16,21 @@ from astro_vae.errors import UserError
 from astro_vae.files import atomic, checksum, step_lock
 from astro_vae.objects import Writer
 from astro_vae.settings import AnyPrepareSettings, SourceSettings
-from astro_vae.steps._intake import Intake
+from astro_vae.steps._intake import Examined, Intake, examine
+from astro_vae.steps._parts import read_parts, stacked, write_part
+from astro_vae.surveys.candidate import WHOLE, Block
 
 if TYPE_CHECKING:
     from astro_vae.surveys.candidate import Candidate
 
-BLOCK = 64
 PEEK = 15
 SOFTWARE = ("astro_vae", "astropy", "dust_extinction", "h5py", "numpy", "photutils", "scipy")
 
 
-def prepare(source: SourceSettings, settings: AnyPrepareSettings, *, folder: Path, manifest: Path, out: Path) -> None:
+def prepare(
+    source: SourceSettings, settings: AnyPrepareSettings, *, folder: Path, manifest: Path, out: Path,
+    parts: Sequence[Path] = (),
+) -> None:
     """Write the object file of a survey: one row per candidate, kept or refused.
 
     Parameters
@@ -40,33 +43,90 @@ def prepare(source: SourceSettings, settings: AnyPrepareSettings, *, folder: Pat
         What the step download left.
     out : Path
         The object file.
+    parts : sequence of Path
+        What `prepare_block` has made of all blocks; without any, the survey's files are read here. The object file
+        is the same.
 
     Raises
     ------
     UserError
-        If no candidate can be used.
+        If no candidate can be used, or the parts are not those of this survey.
     """
+    made = _made_of(source, settings, manifest)
+    if parts:
+        (scaled, unit), examined = read_parts(parts, made)
+    else:
+        (scaled, unit), examined = _examined(source, settings, folder, manifest)
     survey = surveys.survey(source.survey)
-    (scaled, unit), candidates = _peek(survey.candidates(source, folder, _read_manifest(manifest)))
     kind = kinds.kind(survey.KIND)
-    intake = Intake(kind, settings, scaled=scaled, unit=unit)
+    intake = Intake(kind)
     with step_lock(out.parent, "prepare"), atomic(out) as partial:
-        with Writer(partial, kind.cut.stored_shape(settings), "uint8" if scaled else "float32") as writer:
-            for layers in _blocks(intake.take(candidate) for candidate in candidates):
+        with Writer(partial, kind.cut.stored_shape(settings), _dtype(scaled)) as writer:
+            for layers in stacked(kept for found in examined if (kept := intake.take(found)) is not None):
                 writer.append(**layers)
             table = intake.table()
             writer.table(table, intake.columns(survey.COLUMNS))
             writer.attributes = {
-                "kind": survey.KIND, "survey": source.survey, "unit": unit, "scaled": scaled,
+                "kind": kind.name, "survey": source.survey, "unit": unit, "scaled": scaled,
                 "grid": kind.cut.grid(settings),
                 "labels": sorted(set(table["label"][table["row"] >= 0]) - {""}),
-                "settings": {"source": source.model_dump(mode="json"), "prepare": settings.model_dump(mode="json")},
-                "inputs": {"manifest": checksum(manifest)},
-                "software": {name: version(name) for name in SOFTWARE},
+                "software": {name: version(name) for name in SOFTWARE}, **made,
             }
         if not writer.rows:
             raise UserError(f"{source.survey}: no object can be used.\n{summary(table)}")
     print(f"{source.survey}: {summary(table)}")
+
+
+def prepare_block(
+    source: SourceSettings, settings: AnyPrepareSettings, block: Block, *, folder: Path, manifest: Path, out: Path
+) -> None:
+    """Write what is found of one block of a survey's candidates, for `prepare` to put together.
+
+    Parameters
+    ----------
+    source, settings, folder, manifest
+        As of `prepare`.
+    block : Block
+    out : Path
+        The part.
+    """
+    (scaled, unit), examined = _examined(source, settings, folder, manifest, block)
+    kind = kinds.kind(surveys.survey(source.survey).KIND)
+    attributes = {
+        "block": [block.number, block.total], "scaled": scaled, "unit": unit,
+        **_made_of(source, settings, manifest),
+    }
+    with step_lock(out.parent, out.stem), atomic(out) as partial:
+        number = write_part(
+            partial, examined, shape=kind.cut.stored_shape(settings), dtype=_dtype(scaled), attributes=attributes
+        )
+    print(f"{source.survey}: {number} candidates in block {block.number} of {block.total}")
+
+
+def _examined(
+    source: SourceSettings, settings: AnyPrepareSettings, folder: Path, manifest: Path, block: Block = WHOLE
+) -> tuple[tuple[bool, str], Iterator[Examined]]:
+    """Return what most candidates are, (scaled, unit), and what is found of each in a block."""
+    survey, listed = surveys.survey(source.survey), _read_manifest(manifest)
+    (scaled, unit), candidates = _peek(survey.candidates(source, folder, listed))
+    if block != WHOLE:  # what most candidates are is asked of the survey as a whole, whatever the block
+        candidates = survey.candidates(source, folder, listed, block)
+    kind = kinds.kind(survey.KIND)
+    return (scaled, unit), (examine(kind, settings, one, scaled=scaled, unit=unit) for one in candidates)
+
+
+def _made_of(source: SourceSettings, settings: AnyPrepareSettings, manifest: Path) -> dict[str, Any]:
+    """Return the attributes that say of what an object file is made."""
+    if not manifest.is_file():
+        raise UserError(f"{manifest}: no such file; run the step 'download'")
+    return {
+        "settings": {"source": source.model_dump(mode="json"), "prepare": settings.model_dump(mode="json")},
+        "inputs": {"manifest": checksum(manifest)},
+    }
+
+
+def _dtype(scaled: bool) -> str:
+    return "uint8" if scaled else "float32"
 
 
 def summary(table: pd.DataFrame) -> str:
@@ -83,8 +143,6 @@ def _read_manifest(path: Path) -> pd.DataFrame:
     try:
         manifest = pd.read_csv(path, dtype=texts)
         return manifest.fillna(dict.fromkeys(manifest.columns.intersection(list(texts)), ""))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run the step 'download'") from None
     except ValueError as error:
         raise UserError(f"{path}: not a manifest ({error}); run the step 'download' again") from None
 
@@ -103,20 +161,3 @@ def _peek(candidates: Iterable[Candidate]) -> tuple[tuple[bool, str], Iterator[C
         raise UserError("the survey has no candidates; see its manifest and the settings of `source`")
     most = counts.most_common(1)
     return (most[0][0] if most else (False, "")), chain(seen, iterator)
-
-
-def _blocks(kept: Iterable[dict[str, np.ndarray] | None]) -> Iterator[dict[str, np.ndarray]]:
-    """Gather the layers of what was kept into blocks of `BLOCK` objects, so that no chunk is packed twice."""
-    block: list[dict[str, np.ndarray]] = []
-    for one in kept:
-        if one is not None:
-            block.append(one)
-        if len(block) == BLOCK:
-            yield _stacked(block)
-            block = []
-    if block:
-        yield _stacked(block)
-
-
-def _stacked(block: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.stack([layers[name] for layers in block]) for name in block[0]}

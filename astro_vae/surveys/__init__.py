@@ -1,11 +1,14 @@
 """The surveys by name: one module each, with `Source`, `COLUMNS`, `KIND`, `obtain` and `candidates`.
 
+A survey that reads its objects file by file lets `candidates` take a `block` of them, and then reads no other.
+
 A survey is added by its module and one entry in `SURVEYS`. The modules are light to import: what reads
 files, downloads or simulates is imported where it is used.
 """
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from types import ModuleType
 
@@ -47,6 +50,11 @@ def survey(name: str) -> ModuleType:
     if name not in SURVEYS:
         raise UserError(f"'{name}' is no survey; known: {', '.join(sorted(SURVEYS))}")
     return SURVEYS[name]
+
+
+def in_blocks(name: str) -> bool:
+    """Tell whether a survey's objects are read file by file, so that several jobs may share them."""
+    return "block" in inspect.signature(survey(name).candidates).parameters
 
 
 def load_settings(path: Path) -> settings.Settings:

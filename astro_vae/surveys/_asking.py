@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from astro_vae import download
-from astro_vae.download import ABSENT, FINAL, GIVE_UP_AFTER, MAGIC, FailedError, MissingError
+from astro_vae.download import GIVE_UP_AFTER, MAGIC
 from astro_vae.files import atomic, checksum, write_text
 from astro_vae.surveys.candidate import Candidate
+from astro_vae.transfer import ABSENT, FINAL, FailedError, MissingError
 
 Answer = TypeVar("Answer")
 Cutout = Callable[[Any], bytes]  # from a position (SkyCoord) to a FITS file

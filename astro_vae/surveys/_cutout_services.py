@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from astro_vae import download
-from astro_vae.download import ABSENT, FailedError, MissingError
+from astro_vae import transfer
 from astro_vae.errors import UserError
 from astro_vae.surveys._asking import Cutout
+from astro_vae.transfer import ABSENT, FailedError, MissingError
 
 
 class Wanted(Protocol):
@@ -42,7 +42,7 @@ def _skyview(query: Any, source: Wanted, mirror: str) -> Cutout:
     """Return the function that asks SkyView, after a look whether it has the survey."""
     asking = type(query)()  # it remembers the list of surveys, even one that it did not find
     asking.URL = _redirected(query.URL, mirror)
-    asking._request = partial(asking._request, timeout=download.TIMEOUT)  # it would wait for ever
+    asking._request = partial(asking._request, timeout=transfer.TIMEOUT)  # it would wait for ever
     try:
         offered = [name for group in asking.survey_dict.values() for name in group]
     except KeyError:  # a list of another kind
@@ -75,7 +75,7 @@ def _skyview(query: Any, source: Wanted, mirror: str) -> Cutout:
 def _first_server(query: Any, source: Wanted, mirror: str) -> Cutout:
     """Return the function that asks the FIRST cutout server, which sends the file itself."""
     query = type(query)()
-    query.URL, query.TIMEOUT = _redirected(query.URL, mirror), download.TIMEOUT
+    query.URL, query.TIMEOUT = _redirected(query.URL, mirror), transfer.TIMEOUT
 
     def cutout(position: Any) -> bytes:
         response = query.get_images_async(position, image_size=_side(source))

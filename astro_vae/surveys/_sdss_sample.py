@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,14 @@ PIXEL_BITS = {
 TEXTS = ("run2d", "specobjid", "bestobjid", "class", "subclass")
 
 
-def read_sample(path: Path) -> pd.DataFrame:
-    """Read a table of spectra: columns plate, mjd and fiber, in any case, and what else it has.
+def read_sample(path: Path, wanted: Collection[str] | None = None) -> pd.DataFrame:
+    """Read a table of spectra: columns plate, mjd and fiber, in any case, and what else is wanted.
+
+    Parameters
+    ----------
+    path : Path
+    wanted : collection of str, optional
+        Lower-case names of further columns; all of them unless given.
 
     Returns
     -------
@@ -43,17 +50,20 @@ def read_sample(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
+    how: dict[str, Any] = {"comment": "#", "keep_default_na": False, "dtype": str, "encoding": "utf-8-sig"}
+    ours = {other for others in NAMES.values() for other in others}
     try:
-        table = pd.read_csv(path, comment="#", keep_default_na=False, dtype=str, encoding="utf-8-sig")
+        found_columns = [_clean(name) for name in pd.read_csv(path, nrows=0, **how).columns]
+        table = pd.read_csv(path, usecols=lambda name: wanted is None or _clean(name) in ours | set(wanted), **how)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; set source.sample to your table of plate, mjd and fiber") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a CSV table: {error}") from None
-    table.columns = [str(name).strip().lower().replace("/", "_") for name in table.columns]  # "/" would nest a column
+    table.columns = [_clean(name) for name in table.columns]
     for name, others in NAMES.items():
         found = next((other for other in others if other in table), None)
         if found is None and name != "run2d":
-            raise UserError(f"{path}: needs a column '{name}'; found: {', '.join(table.columns)}")
+            raise UserError(f"{path}: needs a column '{name}'; found: {', '.join(found_columns)}")
         table[name] = table[found].str.strip() if found else ""
     for name in ("plate", "mjd", "fiber"):
         numbers = pd.to_numeric(table[name], errors="coerce")
@@ -62,6 +72,10 @@ def read_sample(path: Path) -> pd.DataFrame:
             raise UserError(f"{path}: '{name}' is '{table[name][row]}' in row {row + 1}; it must be a whole number")
         table[name] = numbers.astype("int64")
     return table.drop_duplicates(["plate", "mjd", "fiber"], ignore_index=True)
+
+
+def _clean(name: object) -> str:
+    return str(name).strip().lower().replace("/", "_")  # "/" would nest a column
 
 
 def typed(value: str, name: str) -> Any:

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 NO_BEAM = (math.nan, math.nan, math.nan)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One of `total` blocks of a survey's objects, in their order; the first has the number 1."""
+
+    number: int = 1
+    total: int = 1
+
+    def of(self, rows: Sequence[T]) -> Sequence[T]:
+        """Return what of all the rows lies in this block: blocks differ in length by one at most."""
+        return rows[(self.number - 1) * len(rows) // self.total : self.number * len(rows) // self.total]
+
+
+WHOLE = Block()
 
 
 @dataclass(frozen=True)

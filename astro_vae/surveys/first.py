@@ -29,7 +29,7 @@ from astro_vae.surveys import mirabest
 from astro_vae.surveys._asking import Notes, ask
 from astro_vae.surveys._cutout_services import SERVICES, query_of
 from astro_vae.surveys._positions import place, read_positions
-from astro_vae.surveys.candidate import NO_BEAM, Candidate
+from astro_vae.surveys.candidate import NO_BEAM, WHOLE, Block, Candidate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,11 +117,7 @@ def _table(source: Source, folder: Path, execution: ExecutionSettings) -> pd.Dat
     import pandas as pd
 
     if source.positions == MIRABEST:
-        catalogue = download.RemoteFile(
-            f"{mirabest.BUILDER}/{mirabest.CATALOGUE}", mirabest.CATALOGUE,
-            mirabest.CATALOGUE_SIZE, f"md5:{mirabest.CATALOGUE_MD5}",
-        )
-        return download.fetch([catalogue], folder, mirror=execution.mirror)
+        return download.fetch([mirabest.catalogue_file()], folder, mirror=execution.mirror)
     path = Path(source.positions).expanduser()
     if not path.is_file():
         raise UserError(f"{path}: no such file; set source.positions to your table of positions, or to '{MIRABEST}'")
@@ -130,10 +126,12 @@ def _table(source: Source, folder: Path, execution: ExecutionSettings) -> pd.Dat
     return pd.DataFrame([row], columns=list(download.COLUMNS))
 
 
-def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
+def candidates(
+    source: Source, folder: Path, manifest: pd.DataFrame, block: Block = WHOLE
+) -> Iterator[Candidate]:
     """Yield the objects in the order of the table; one without a cutout says why."""
     files = {file["path"]: file for file in manifest.to_dict("records")}
-    for known in _targets(source, folder):
+    for known in block.of(_targets(source, folder)):
         path = _path(source, known)
         file = files.get(path)
         if known.reason:

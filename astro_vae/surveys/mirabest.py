@@ -26,6 +26,8 @@ from astro_vae.surveys.candidate import Candidate, Expected
 if TYPE_CHECKING:
     import pandas as pd
 
+    from astro_vae.download import RemoteFile
+
 KIND = "image"
 Group = Literal["confident", "uncertain", "hybrid"]
 
@@ -128,8 +130,7 @@ def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.
     if source.images == "batches":
         url = f"{ARCHIVE}/{BATCHES}"
         return fetch([RemoteFile(url, BATCHES, BATCHES_SIZE, f"md5:{BATCHES_MD5}")], folder, **how)
-    catalogue = RemoteFile(f"{BUILDER}/{CATALOGUE}", CATALOGUE, CATALOGUE_SIZE, f"md5:{CATALOGUE_MD5}")
-    first = fetch([catalogue], folder, **how)
+    first = fetch([catalogue_file()], folder, **how)
     if first["status"].iloc[0] != "ok":
         return first
     known = known_files("mirabest")
@@ -138,6 +139,13 @@ def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.
         for name in catalogue_rows(folder / CATALOGUE) if name in known and source.wants(int(name[:3]))
     ]
     return pd.concat([first, fetch(files, folder, **how)], ignore_index=True)
+
+
+def catalogue_file() -> RemoteFile:
+    """Return where the catalogue lies that MiraBest was built from."""
+    from astro_vae.download import RemoteFile
+
+    return RemoteFile(f"{BUILDER}/{CATALOGUE}", CATALOGUE, CATALOGUE_SIZE, f"md5:{CATALOGUE_MD5}")
 
 
 def catalogue_rows(path: Path) -> dict[str, dict[str, Any]]:

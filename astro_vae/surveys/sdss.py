@@ -18,8 +18,10 @@ from astro_vae.columns import Column
 from astro_vae.errors import UserError
 from astro_vae.section import setting, unknown
 from astro_vae.settings import ExecutionSettings, SourceSettings
+from astro_vae.surveys import mirabest
+from astro_vae.surveys._sdss_hosts import MIRABEST, radio_hosts
 from astro_vae.surveys._sdss_sample import FIRST_BOSS_PLATE, PIXEL_BITS, query_name, query_sample, read_sample, typed
-from astro_vae.surveys.candidate import Candidate
+from astro_vae.surveys.candidate import WHOLE, Block, Candidate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +50,8 @@ class Source(SourceSettings):
     kind: ClassVar[str] = "spectrum"
 
     sample: str = setting(
-        "", "CSV table with columns `plate`, `mjd` and `fiber` (or `fiberid`), and `run2d` where it is known."
+        "", "CSV table with columns `plate`, `mjd` and `fiber` (or `fiberid`), and `run2d` where it is known; or "
+        "`mirabest`, the hosts of the radio galaxies in the catalogue of that survey.",
     )
     query: str = setting(
         "", "In place of a table: SQL for the database, which must select plate, mjd, fiberid and run2d. The query "
@@ -75,9 +78,14 @@ class Source(SourceSettings):
     )
     allow_zwarning: tuple[int, ...] = setting((), "Bits of ZWARNING that do not refuse a spectrum.")
     sky_fibres: bool = setting(False, "Take spectra of empty sky, whatever their class, redshift and warnings.")
-    labels: Literal["class", "subclass", "lines", "none"] = setting(
+    labels: Literal["class", "subclass", "lines", "column", "none"] = setting(
         "class", "Labels: class of the pipeline; class and subclass; class by the emission lines (broad-line, and by "
-        "the ratios of narrow lines star-forming, composite, Seyfert, LINER, or weak lines); or none.",
+        "the ratios of narrow lines star-forming, composite, Seyfert, LINER, or weak lines); `label_column` of the "
+        "sample; or none.",
+    )
+    label_column: str = setting(
+        "label", "Column of the sample with the labels, for `labels: column`; of `mirabest` the Fanaroff-Riley class.",
+        min_length=1,
     )
     ebv_column: str = setting("ebv", "Column of the sample with the Galactic colour excess E(B-V) (mag), if there is.")
     part_column: str = setting("", "Column of the sample with a published split: train, validation or test.")
@@ -100,21 +108,39 @@ class Source(SourceSettings):
 
 def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:
     """Fetch the spectra of the sample; return the manifest, a row per file."""
+    import pandas as pd
+
     from astro_vae.download import RemoteFile, fetch
 
+    how: dict[str, Any] = {"mirror": execution.mirror, "downloads": execution.downloads}
+    catalogue = fetch([mirabest.catalogue_file()], folder, **how) if source.sample == MIRABEST else pd.DataFrame()
+    if not catalogue.empty and catalogue["status"].iloc[0] != "ok":
+        return catalogue
     if source.query:
         query_sample(source.query, folder, server=source.server, release=source.release)
-    paths = [path(source, row) for row in _sample(source, folder).to_dict("records")]
+    paths = _paths(source, _sample(source, folder))
     if not paths:
         raise UserError(f"{source.sample}: the sample is empty; give a row per spectrum")
     files = [RemoteFile(f"https://data.sdss.org/sas/{one}", one) for one in paths]
-    return fetch(files, folder, mirror=execution.mirror, downloads=execution.downloads)
+    return pd.concat([catalogue, fetch(files, folder, **how)], ignore_index=True)
 
 
 def _sample(source: Source, folder: Path) -> pd.DataFrame:
-    if source.query:
-        return read_sample(folder / f"{query_name(source.query, source.release)}.csv")
-    return read_sample(Path(source.sample).expanduser())
+    if source.sample == MIRABEST:
+        return radio_hosts(folder)
+    own = folder / f"{query_name(source.query, source.release)}.csv" if source.query else Path(source.sample)
+    further = (source.ebv_column, source.part_column, source.label_column, *source.keep)
+    return read_sample(own.expanduser(), further)
+
+
+def tables(source: Source) -> list[Path]:
+    """Return the person's own table of spectra."""
+    return [Path(source.sample).expanduser()] if source.sample not in ("", MIRABEST) else []
+
+
+def _paths(source: Source, sample: pd.DataFrame) -> list[str]:
+    """Return the path of each spectrum of the sample."""
+    return [path(source, row) for row in sample[["plate", "mjd", "fiber", "run2d"]].to_dict("records")]
 
 
 def path(source: Source, row: dict[Any, Any]) -> str:
@@ -130,13 +156,18 @@ def name(row: dict[Any, Any]) -> str:
     return f"spec-{row['plate']:04d}-{row['mjd']:05d}-{row['fiber']:04d}"
 
 
-def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
+def candidates(
+    source: Source, folder: Path, manifest: pd.DataFrame, block: Block = WHOLE
+) -> Iterator[Candidate]:
     """Yield the spectra in the order of the sample."""
-    rows = {path(source, row): row for row in _sample(source, folder).to_dict("records")}
-    for file in manifest.to_dict("records"):
+    sample = _sample(source, folder)
+    rows = {one: row for row, one in enumerate(_paths(source, sample))}
+    spectra = manifest[manifest["path"] != mirabest.CATALOGUE]
+    for number in block.of(range(len(spectra))):
+        file = spectra.iloc[number]
         if file["path"] not in rows:
             raise UserError(f"{file['path']} is in the manifest and not in the sample; run the step 'download' again")
-        known = _known(source, rows[file["path"]])
+        known = _known(source, sample.iloc[rows[file["path"]]].to_dict())
         if file["status"] != "ok":
             yield replace(known, reason=f"{file['status']}: {file['reason']}")
         else:
@@ -153,6 +184,7 @@ def _known(source: Source, row: dict[Any, Any]) -> Candidate:
     ebv = typed(row.get(source.ebv_column, ""), "")
     return Candidate(
         name(row), None, unit=DENSITY_UNIT, extra=extra, part=row.get(source.part_column, ""),
+        label=row.get(source.label_column, "") if source.labels == "column" else "",
         ebv=ebv if isinstance(ebv, float) else math.nan,
     )
 
@@ -208,6 +240,8 @@ def _label(source: Source, known: Candidate) -> str:
     """Return the label that the settings ask for; spectra of empty sky have none."""
     if source.labels == "none" or known.extra["sky_fibre"]:
         return ""
+    if source.labels == "column":
+        return known.label
     if source.labels == "lines":
         return _line_class(known) if known.extra["class"] != "STAR" else ""
     words = [known.extra["class"], known.extra["subclass"] if source.labels == "subclass" else ""]

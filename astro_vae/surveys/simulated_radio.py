@@ -15,7 +15,7 @@ from astro_vae.columns import Column
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys._simulated import folder_name, read_truth, simulated
-from astro_vae.surveys.candidate import Candidate, Expected
+from astro_vae.surveys.candidate import WHOLE, Block, Candidate, Expected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,12 +130,14 @@ def _write(path: Path, image: np.ndarray, row: Mapping[Any, Any], source: Source
     unit.writeto(path)
 
 
-def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
+def candidates(
+    source: Source, folder: Path, manifest: pd.DataFrame, block: Block = WHOLE
+) -> Iterator[Candidate]:
     """Yield the simulated objects in the order of their names."""
     from astro_vae.surveys.fits import UnreadableImageError, read_fits_image
 
     place = _place(source, folder)
-    for row in read_truth(place):
+    for row in block.of(read_truth(place)):
         extra = {name: row[name] for name in COLUMNS}
         known: dict[str, Any] = {"object_id": row["object_id"], "label": row["label"], "extra": extra}
         try:

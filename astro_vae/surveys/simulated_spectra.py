@@ -15,7 +15,7 @@ from astro_vae.columns import Column
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys._simulated import folder_name, read_truth, simulated
-from astro_vae.surveys.candidate import Candidate, Expected
+from astro_vae.surveys.candidate import WHOLE, Block, Candidate, Expected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,13 +160,15 @@ def _write(path: Path, loglam: np.ndarray, observed: Observed, row: Mapping[Any,
     fits.HDUList([primary, coadd, catalogue]).writeto(path)
 
 
-def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
+def candidates(
+    source: Source, folder: Path, manifest: pd.DataFrame, block: Block = WHOLE
+) -> Iterator[Candidate]:
     """Yield the simulated objects in the order of their names."""
     from astro_vae.spectra.measure import DENSITY_UNIT
     from astro_vae.surveys._sdss_files import UnreadableSpectrumError, read_spectrum_file
 
     place = _place(source, folder)
-    for row in read_truth(place):
+    for row in block.of(read_truth(place)):
         known: dict[str, Any] = {
             "object_id": row["object_id"], "label": row["label"], "unit": DENSITY_UNIT, "ebv": row["ebv"],
             "extra": {name: row[name] for name in COLUMNS},

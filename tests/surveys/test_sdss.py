@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import threading
 from collections.abc import Callable, Iterator
@@ -16,9 +17,11 @@ from pydantic import ValidationError
 from astro_vae import download
 from astro_vae.errors import UserError
 from astro_vae.settings import ExecutionSettings
+from astro_vae.steps.download import download as step
+from astro_vae.surveys import mirabest
 from astro_vae.surveys._sdss_sample import query_name, read_sample
-from astro_vae.surveys.candidate import Candidate
-from astro_vae.surveys.sdss import Source, candidates, is_sky, obtain, path, refusal
+from astro_vae.surveys.candidate import Block, Candidate
+from astro_vae.surveys.sdss import Source, candidates, is_sky, obtain, path, refusal, tables
 
 Write = Callable[..., Path]
 EXECUTION = ExecutionSettings()
@@ -220,3 +223,57 @@ def test_a_query_that_fails_is_said(server: Server, tmp_path: Path, answer: str,
     with pytest.raises(UserError, match=said):
         obtain(source(query="SELECT", server=server.address), tmp_path, execution=EXECUTION)
     assert not list(tmp_path.glob("*.csv"))
+
+
+def serve_catalogue(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serve a catalogue of four radio galaxies as MiraBest's builder has it; the last one is too large for it."""
+    rows = [(266, 51602, 1, 100), (266, 51602, 2, 210), (266, 51602, 3, 300), (266, 51602, 4, 200)]
+    text = "".join(
+        f"{plate} {mjd} {fiber} 9.9446{fiber} -0.0{fiber} 0.1 24.92 {900 if fiber == 4 else 107.66} {code}\n"
+        for plate, mjd, fiber, code in rows
+    )
+    place = server.folder / mirabest.BUILDER.removeprefix("https://") / mirabest.CATALOGUE
+    place.parent.mkdir(parents=True)
+    place.write_text(text)
+    monkeypatch.setattr(mirabest, "CATALOGUE_SIZE", len(text))
+    monkeypatch.setattr(mirabest, "CATALOGUE_MD5", hashlib.md5(text.encode()).hexdigest())
+
+
+def test_the_hosts_of_mirabest_are_a_sample(
+    server: Server, write_spectrum: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_catalogue(server, monkeypatch)
+    for fiber in (1, 2):
+        write_spectrum(lite(server, fiber), seed=fiber)
+    seen = found(source(sample="mirabest", labels="column", keep=["code", "radio_object"]), tmp_path)
+    assert {fiber: one.label for fiber, one in seen.items()} == {"0001": "FRI", "0002": "FRII", "0003": "hybrid"}
+    assert seen["0001"].extra["code"] == 100
+    assert seen["0001"].extra["radio_object"] == "100_149.169-000.010_0.1000_0107.66"
+    assert seen["0003"].reason == "missing: not at the archive: HTTP status 404 (Not Found)"
+    assert found(source(sample="mirabest"), tmp_path)["0001"].label == "GALAXY"
+
+
+def test_a_sample_that_the_archive_lacks_ends_with_the_remedy(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_catalogue(server, monkeypatch)
+    manifest = obtain(source(sample="mirabest"), tmp_path, execution=EXECUTION)
+    assert manifest["status"].tolist() == ["ok"] + ["missing"] * 3
+    with pytest.raises(UserError, match=r"sdss: 1 of 4 files .*not at the archive.* lower source\.min_fraction"):
+        step(source(sample="mirabest"), folder=tmp_path, out=tmp_path / "manifest.csv", execution=EXECUTION)
+    assert not (tmp_path / "manifest.csv").exists()
+
+
+def test_a_block_has_its_own_rows(server: Server, write_spectrum: Write, tmp_path: Path) -> None:
+    for fiber in range(1, 6):
+        write_spectrum(lite(server, fiber), seed=fiber)
+    (tmp_path / "s.csv").write_text("plate,mjd,fiber\n" + "".join(f"266,51602,{i}\n" for i in range(1, 6)))
+    chosen = source(sample=str(tmp_path / "s.csv"))
+    manifest = obtain(chosen, tmp_path, execution=EXECUTION)
+    blocks = [[c.object_id[-1] for c in candidates(chosen, tmp_path, manifest, Block(n, 2))] for n in (1, 2)]
+    assert blocks == [["1", "2"], ["3", "4", "5"]]
+
+
+def test_the_sample_is_a_table_of_the_person(tmp_path: Path) -> None:
+    assert tables(source(sample="s.csv")) == [Path("s.csv")]
+    assert tables(source(sample="mirabest")) == tables(source(query="SELECT")) == []

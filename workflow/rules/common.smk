@@ -60,6 +60,18 @@ def folder(wildcards):
     return f"data/{RUN.surveys[wildcards.survey].source.survey}"
 
 
+def manifest_and_parts(wildcards):
+    """List the manifest, and where several jobs share the survey's files what each of them makes."""
+    place = f"{RESULTS}/{wildcards.survey}"
+    shared = surveys.in_blocks(RUN.surveys[wildcards.survey].source.survey)
+    total = RUN.execution.blocks if shared else 1
+    numbers = range(1, total + 1) if total > 1 else ()
+    return [
+        f"{place}/manifest.csv",
+        *(f"{place}/prepare-{number}-of-{total}.h5" for number in numbers),
+    ]
+
+
 def tables(wildcards):
     """List the person's own tables that a survey reads: an edit of one is another survey."""
     source = RUN.surveys[wildcards.survey].source

@@ -23,9 +23,33 @@ rule download:
         " --out {output.manifest:q} > {log:q} 2>&1"
 
 
-rule prepare:
+rule prepare_block:
     input:
         manifest=rules.download.output.manifest,
+    output:
+        part=temp(f"{SURVEY}/prepare-{{number}}-of-{{total}}.h5"),
+    log:
+        f"{SURVEY}/logs/prepare-{{number}}-of-{{total}}.log",
+    benchmark:
+        f"{SURVEY}/benchmarks/prepare-{{number}}-of-{{total}}.tsv"
+    conda:
+        "../envs/astro_vae.yaml"
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(60),
+    params:
+        settings=params("prepare"),
+        folder=folder,
+    shell:
+        "python -m astro_vae step prepare-block --settings {params.settings:q} --folder {params.folder:q}"
+        " --manifest {input.manifest:q} --number {wildcards.number} --total {wildcards.total}"
+        " --out {output.part:q} > {log:q} 2>&1"
+
+
+# Where blocks were prepared, their files follow the manifest in the command.
+rule prepare:
+    input:
+        manifest=manifest_and_parts,
     output:
         objects=f"{SURVEY}/objects.h5",
     log:
