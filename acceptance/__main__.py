@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from acceptance import folder, frdeep, init, interrupted, network, sdss, study
+from acceptance import folder, frdeep, init, interrupted, memory, network, sdss, study
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,6 +20,7 @@ TARGETS: dict[str, Callable[[Path, Path], str]] = {
     "network": network.run,
     "folder": folder.run,
     "init": init.run,
+    "memory": memory.run,
     "study": study.run,
     "frdeep": frdeep.run,
     "sdss": sdss.run,
