@@ -47,7 +47,7 @@ def build_network(settings: VaeSettings, *, shape: Sequence[int], n_labels: int)
     return build_vae(
         shape, settings.latents, n_labels, conditional=settings.conditional and n_labels > 0, network=network.name,
         likelihood=settings.likelihood, channels=network.channels, hidden=network.hidden, dropout=network.dropout,
-        path=network.path, floor=settings.error_floor,
+        path=network.path, floor=settings.error_floor, fill=network.fill,
     )
 
 

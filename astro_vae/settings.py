@@ -181,6 +181,12 @@ class NetworkSettings(Section):
         12_000, "Augmented examples that the path begins from (0: the objects of the training part themselves).",
         unit="example", ge=0,
     )
+    fill: Literal["zero", "infill"] = setting(
+        "zero",
+        "What the encoder sees where a datum is not valid, beside the mask that says so: zero; or what ten components "
+        "of the training part make of the valid data, found by iterative infill, as in Portillo et al. (2020). The "
+        "likelihood does not count these data in either case.",
+    )
     dropout: float = setting(0.0, "Dropout after each hidden fully connected layer.", ge=0, lt=1)
 
 

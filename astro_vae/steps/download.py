@@ -9,6 +9,8 @@ from astro_vae.errors import UserError
 from astro_vae.files import atomic, step_lock
 from astro_vae.settings import ExecutionSettings, SourceSettings
 
+ABSENT = "missing.csv"  # what did not arrive, where that ends a run
+
 
 def download(source: SourceSettings, *, folder: Path, out: Path, execution: ExecutionSettings) -> None:
     """Obtain the files of `source` and write the manifest.
@@ -27,17 +29,22 @@ def download(source: SourceSettings, *, folder: Path, out: Path, execution: Exec
     Raises
     ------
     UserError
-        If fewer than `source.min_fraction` of the files arrived.
+        If fewer than `source.min_fraction` of the files arrived; those that did not are listed in `missing.csv`
+        beside the manifest.
     """
     with step_lock(folder, "download"):
         manifest = surveys.survey(source.survey).obtain(source, folder, execution=execution)
-    arrived = manifest["status"] == "ok"
+    arrived, absent = manifest["status"] == "ok", out.with_name(ABSENT)
+    absent.unlink(missing_ok=True)
     if arrived.mean() < source.min_fraction:
         first = manifest[~arrived].iloc[0]
+        with atomic(absent) as partial:
+            manifest[~arrived].to_csv(partial, index=False)
         raise UserError(
             f"{source.survey}: {arrived.sum()} of {len(manifest)} files arrived, fewer than "
             f"source.min_fraction = {source.min_fraction}; the first that did not: {first['address']} "
-            f"({first['reason']}). Run the same command again to go on, or lower source.min_fraction"
+            f"({first['reason']}), all of them: {absent}. Run the same command again to go on, or lower "
+            "source.min_fraction"
         )
     with atomic(out) as partial:
         manifest.to_csv(partial, index=False)

@@ -35,6 +35,7 @@ from astro_vae.steps._scratch import staged
 from astro_vae.steps._training_data import TrainingData, network_input, open_training_data
 from astro_vae.trained import CONTRACT, Model
 from astro_vae.vae.likelihoods import LIKELIHOODS
+from astro_vae.vae.vae import FILL_COMPONENTS
 
 BEGINNING = 512
 """Augmented examples whose mean the decoder of a network begins from, where its likelihood needs that."""
@@ -125,6 +126,9 @@ def _fit_vae(
         method = "em_pca" if settings.network.path == "linear" else "curved_pca"
         start = _weighted_linear(method, data, settings.latents, settings.network.path_examples, settings.train.seed)
         network.start_from(start.path)
+    if settings.network.fill == "infill":
+        components = _weighted_linear("infill_pca", data, FILL_COMPONENTS, LINEAR_EXAMPLES, settings.train.seed)
+        network.fill_from(components.path)
     checkpoint = Checkpoint(checkpoints, _fingerprint(contract, network), execution.checkpoint_minutes)
     fabric = open_fabric(network, settings.train.precision, execution)
     with matmul_precision(settings.train.precision):

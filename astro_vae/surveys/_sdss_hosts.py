@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MIRABEST = "mirabest"  # as `sample`: the catalogue of that survey
 MORPHOLOGY = {"1": "FRI", "2": "FRII", "3": "hybrid"}
-"""Labels by the first digit of a class code; whether a class is confident says the second."""
+"""Labels by the first digit of a class code, whether or not the class is certain; 4 is none of them."""
 
 
 def radio_hosts(folder: Path) -> pd.DataFrame:
@@ -23,8 +23,9 @@ def radio_hosts(folder: Path) -> pd.DataFrame:
     -------
     DataFrame
         Columns plate, mjd, fiber, run2d (empty: the catalogue does not say), label (FRI, FRII or hybrid, confident or
-        not), code, radio_object (MiraBest's name), log_power (of the radio emission at 1.4 GHz in W/Hz) and
-        las_arcsec; all but the first three are texts. Sources that MiraBest never published are left out.
+        not; empty where it could not be told), code, radio_object (MiraBest's name), log_power (of the radio emission
+        at 1.4 GHz in W/Hz) and las_arcsec; all but the first three are texts. Sources too large for MiraBest's
+        cutouts (270 arcsec) are left out.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def radio_hosts(folder: Path) -> pd.DataFrame:
         fields = mirabest.NAME.fullmatch(name)
         rows.append({
             "plate": known["sdss_plate"], "mjd": known["sdss_mjd"], "fiber": known["sdss_fiber"], "run2d": "",
-            "label": MORPHOLOGY[name[0]], "code": name[:3], "radio_object": name, "log_power": str(known["log_power"]),
-            "las_arcsec": fields["las"] if fields else "",
+            "label": MORPHOLOGY.get(name[0], ""), "code": name[:3], "radio_object": name,
+            "log_power": str(known["log_power"]), "las_arcsec": fields["las"] if fields else "",
         })
     return pd.DataFrame(rows).drop_duplicates(["plate", "mjd", "fiber"], ignore_index=True)

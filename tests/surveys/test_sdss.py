@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -227,7 +228,7 @@ def test_a_query_that_fails_is_said(server: Server, tmp_path: Path, answer: str,
 
 def serve_catalogue(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Serve a catalogue of four radio galaxies as MiraBest's builder has it; the last one is too large for it."""
-    rows = [(266, 51602, 1, 100), (266, 51602, 2, 210), (266, 51602, 3, 300), (266, 51602, 4, 200)]
+    rows = [(266, 51602, 1, 100), (266, 51602, 2, 210), (266, 51602, 3, 400), (266, 51602, 4, 200)]
     text = "".join(
         f"{plate} {mjd} {fiber} 9.9446{fiber} -0.0{fiber} 0.1 24.92 {900 if fiber == 4 else 107.66} {code}\n"
         for plate, mjd, fiber, code in rows
@@ -246,7 +247,7 @@ def test_the_hosts_of_mirabest_are_a_sample(
     for fiber in (1, 2):
         write_spectrum(lite(server, fiber), seed=fiber)
     seen = found(source(sample="mirabest", labels="column", keep=["code", "radio_object"]), tmp_path)
-    assert {fiber: one.label for fiber, one in seen.items()} == {"0001": "FRI", "0002": "FRII", "0003": "hybrid"}
+    assert {fiber: one.label for fiber, one in seen.items()} == {"0001": "FRI", "0002": "FRII", "0003": ""}
     assert seen["0001"].extra["code"] == 100
     assert seen["0001"].extra["radio_object"] == "100_149.169-000.010_0.1000_0107.66"
     assert seen["0003"].reason == "missing: not at the archive: HTTP status 404 (Not Found)"
@@ -262,6 +263,9 @@ def test_a_sample_that_the_archive_lacks_ends_with_the_remedy(
     with pytest.raises(UserError, match=r"sdss: 1 of 4 files .*not at the archive.* lower source\.min_fraction"):
         step(source(sample="mirabest"), folder=tmp_path, out=tmp_path / "manifest.csv", execution=EXECUTION)
     assert not (tmp_path / "manifest.csv").exists()
+    listed = pd.read_csv(tmp_path / "missing.csv")
+    assert listed["path"].str[-9:].tolist() == ["0001.fits", "0002.fits", "0003.fits"]
+    assert listed["reason"].str.startswith("not at the archive: HTTP status 404").all()
 
 
 def test_a_block_has_its_own_rows(server: Server, write_spectrum: Write, tmp_path: Path) -> None:

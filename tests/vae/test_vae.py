@@ -14,7 +14,7 @@ from astro_vae.vae import objectives
 from astro_vae.vae.likelihoods import LIKELIHOODS, Gaussian
 from astro_vae.vae.linear_path import LinearPath
 from astro_vae.vae.networks import dense
-from astro_vae.vae.vae import Vae, build_vae
+from astro_vae.vae.vae import FILL_COMPONENTS, Vae, build_vae
 
 SMALL = {"channels": (4, 6), "hidden": (8,)}
 
@@ -216,3 +216,30 @@ def test_other_likelihoods_begin_as_the_network_does() -> None:
     before = model.decode(torch.ones(1, 3))
     model.start_at(0.02)
     assert torch.equal(model.decode(torch.ones(1, 3)), before)
+
+
+def test_what_is_not_valid_may_be_filled_from_components() -> None:
+    generator = torch.Generator().manual_seed(1)
+    components = LinearPath(BINS, FILL_COMPONENTS).requires_grad_(False)
+    components.centre.copy_(torch.randn(BINS, generator=generator))
+    components.loadings.copy_(torch.randn(FILL_COMPONENTS, BINS, generator=generator))
+    x = components(torch.randn(5, FILL_COMPONENTS, generator=generator))
+    weight = (torch.rand(x.shape, generator=generator) > 0.3).float()
+    model = weighted_vae(conditional=False, fill="infill")
+    model.fill_from(components)
+    seen = model._seen(torch.where(weight > 0, x, math.nan), weight)
+    torch.testing.assert_close(seen[:, 0], x, atol=1e-3, rtol=1e-3)  # the data are components, so their gaps are known
+    assert torch.equal(seen[:, 1], weight)
+    z = model.encode(x, weight=weight).mu
+    other = torch.where(weight > 0, x, 7.0)
+    assert torch.equal(model.log_likelihood(x, z, None, weight), model.log_likelihood(other, z, None, weight))
+    model.decode(z).sum().backward()
+    assert model.filler is not None
+    assert all(parameter.grad is None for parameter in model.filler.parameters())
+
+
+def test_a_filler_is_for_data_with_masks() -> None:
+    with pytest.raises(ValueError, match="fill: infill needs data with masks, which the likelihood 'gaussian'"):
+        small(fill="infill")
+    with pytest.raises(ValueError, match="fills with zeros"):
+        weighted_vae().fill_from(LinearPath(BINS, FILL_COMPONENTS))

@@ -61,6 +61,23 @@ def test_an_edit_reruns_exactly_what_depends_on_it(
     assert would_run(finished.edited(place, value)) == expected
 
 
+def test_blocks_are_jobs_of_their_own_and_a_lost_one_comes_back_alone(finished: Any, tmp_path: Path) -> None:
+    """The objects are those of one job, byte for byte."""
+    other = type(finished)(tmp_path)
+    settings = finished.edited("execution.blocks", 3)
+    expected = (finished.results / "objects.h5").read_bytes()
+    target = str((other.results / "objects.h5").relative_to(tmp_path))
+    parts = [other.results / f"prepare-{number}-of-3.h5" for number in (1, 2, 3)]
+    names = [str(part.relative_to(tmp_path)) for part in parts]
+    assert other.snakemake("--notemp", *names, settings=settings).returncode == 0
+    parts[1].unlink()
+    done = other.snakemake(target, settings=settings)
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout + done.stderr).count("rule prepare_block:") == 1
+    assert (other.results / "objects.h5").read_bytes() == expected
+    assert not any(part.exists() for part in parts)
+
+
 def test_a_mistake_in_the_settings_is_named_with_the_nearest_key(finished: Any) -> None:
     done = finished.snakemake("--dry-run", settings=finished.edited("surveys.simulated.augment.totl", 5))
     assert done.returncode != 0
