@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,9 +95,14 @@ def examine(
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as Python's own types, equal texts as one object: there are many rows of them."""
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
-    return {name: sys.intern(value) if type(value) is str else value for name, value in plain.items()}
+    """Return values as Python's own types."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
+
+
+@lru_cache(maxsize=1024)
+def _one(text: str) -> str:
+    """Return equal texts as one object: labels and reasons stand in many rows."""
+    return text
 
 
 class Intake:
@@ -113,8 +118,9 @@ class Intake:
         self._own = {**COLUMNS, **kind.cut.COLUMNS}
         self._rows: dict[str, _Values] = {}
         self._extras: dict[str, _Values] = {}  # in the order of their appearance
-        self._contents: dict[str, str] = {}
+        self._contents: dict[bytes, str] = {}
         self._names: set[str] = set()
+        self._users: list[str] = []
         self._taken = self._kept = 0
 
     def take(self, found: Examined) -> dict[str, np.ndarray] | None:
@@ -138,20 +144,22 @@ class Intake:
             return "duplicate name: the first object of this name is kept"
         if found.reason:
             return found.reason
-        other = self._contents.setdefault(found.digest, name)
+        other = self._contents.setdefault(bytes.fromhex(found.digest), name)
         return f"duplicate {self._kind}: the same pixels as {other}" if other != name else ""
 
     def table(self) -> pd.DataFrame:
-        """Return the object table: a row per candidate, in the order in which they came."""
+        """Return the object table, a row per candidate in the order in which they came, and forget the rows."""
         measured = [name for name in self._measure.COLUMNS if name != WARNING]
-        names = [*(FIRST | self._own), *measured]
-        columns = {name: self._rows.get(name, _Values()).filled(self._taken) for name in names}
-        columns |= {name: _alike(values.filled(self._taken)) for name, values in self._extras.items()}
-        return pd.DataFrame(columns)
+        names, self._users = [*(FIRST | self._own), *measured], list(self._extras)
+        columns = {name: self._rows.pop(name, _Values()).filled(self._taken) for name in names}
+        columns |= {name: _alike(self._extras.pop(name).filled(self._taken)) for name in self._users}
+        self._names.clear()
+        self._contents.clear()
+        return pd.DataFrame(columns, copy=False)
 
     def columns(self, survey: Mapping[str, Column]) -> dict[str, Column]:
-        """Return the description of each column of the table."""
-        users = {name: Column("Column of the survey's or the user's own table") for name in self._extras}
+        """Return the description of each column of the table that was returned."""
+        users = {name: Column("Column of the survey's or the user's own table") for name in self._users}
         return {**users, **survey, **self._own, **self._measure.COLUMNS}
 
 
@@ -166,7 +174,7 @@ class _Values:
         self._pad(row)
         if type(value) is not float and isinstance(self._data, array):
             self._data = list(self._data)
-        self._data.append(value)
+        self._data.append(_one(value) if type(value) is str else value)
 
     def filled(self, length: int) -> np.ndarray | list[Any]:
         """Return so many values; those that were not set are NaN."""
