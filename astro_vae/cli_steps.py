@@ -115,8 +115,8 @@ def prepare_block(
     from astro_vae.steps.prepare import prepare_block as step
     from astro_vae.surveys.candidate import Block
 
-    seen = Seen(settings)
-    step(seen.source(), *seen.sections("prepare"), Block(number, total), folder=folder, manifest=manifest, out=out)
+    seen, block = Seen(settings), Block(number, total)
+    step(seen.source(), *seen.sections("prepare"), block=block, folder=folder, manifest=manifest, out=out)
 
 
 @steps.command()

@@ -172,9 +172,10 @@ class _Values:
     def put(self, row: int, value: Any) -> None:
         """Set the value of a row, the next one or a later one; those between are NaN."""
         self._pad(row)
-        if type(value) is not float and isinstance(self._data, array):
+        own: Any = _one(value) if type(value) is str else value
+        if type(own) is not float and isinstance(self._data, array):
             self._data = list(self._data)
-        self._data.append(_one(value) if type(value) is str else value)
+        self._data.append(own)
 
     def filled(self, length: int) -> np.ndarray | list[Any]:
         """Return so many values; those that were not set are NaN."""

@@ -78,7 +78,7 @@ def prepare(
 
 
 def prepare_block(
-    source: SourceSettings, settings: AnyPrepareSettings, block: Block, *, folder: Path, manifest: Path, out: Path
+    source: SourceSettings, settings: AnyPrepareSettings, *, block: Block, folder: Path, manifest: Path, out: Path
 ) -> None:
     """Write what is found of one block of a survey's candidates, for `prepare` to put together.
 

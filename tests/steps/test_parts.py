@@ -77,7 +77,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         paths = [tmp_path / f"{number}-of-{total}.h5" for number in range(1, total + 1)]
         for number, path in enumerate(paths, 1):
             step.prepare_block(
-                SOURCE, settings.model_copy(update=changed), Block(number, total), **given, out=path
+                SOURCE, settings.model_copy(update=changed), block=Block(number, total), **given, out=path
             )
         return paths
 
