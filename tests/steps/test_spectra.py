@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from astro_vae.objects import Objects, open_objects
-from astro_vae.settings import ExecutionSettings, SplitSettings
+from astro_vae.settings import ExecutionSettings, NetworkSettings, SplitSettings, TrainSettings, VaeSettings
 from astro_vae.settings_spectra import (
     GridSettings,
     SpectrumAugmentSettings,
@@ -21,6 +22,7 @@ from astro_vae.steps._examples import Examples, load_part
 from astro_vae.steps.augment import augment
 from astro_vae.steps.prepare import prepare
 from astro_vae.steps.split import split
+from astro_vae.steps.train import train
 from astro_vae.surveys import spectra_folder
 
 GRID = GridSettings(log_start=3.65, log_step=0.001, bins=150)
@@ -108,3 +110,20 @@ def test_blocks_on_disk_give_the_same_examples(folder: Path, tmp_path: Path) -> 
     )
     rows = np.array([3, 299, 0, 257])
     np.testing.assert_array_equal(memory.batch(rows), blocks.batch(rows))
+
+
+def test_an_encoder_may_see_filled_gaps(folder: Path, tmp_path: Path) -> None:
+    """The components that fill them are of the training part, and stay as they were found."""
+    settings = VaeSettings(
+        latents=2, likelihood="gaussian_ivar", network=NetworkSettings(name="dense", hidden=(8,), fill="infill"),
+        train=TrainSettings(examples=256, batch=32, validate_every=128),
+    )
+    augmenting = SpectrumAugmentSettings(total=120)
+    augment(VIEW, augmenting, objects=folder / "objects.h5", split=folder / "split.csv", out=tmp_path / "a.h5")
+    train(
+        settings, VIEW, augmenting, objects=folder / "objects.h5", split=folder / "split.csv",
+        augmented=tmp_path / "a.h5", out=tmp_path / "model", execution=ExecutionSettings(device="cpu"),
+    )
+    weights = load_file(tmp_path / "model" / "weights.safetensors")
+    assert weights["filler.loadings"].shape == (10, GRID.bins)
+    assert abs(weights["filler.centre"].mean() - 1) < 0.1  # spectra are divided by their continuum
