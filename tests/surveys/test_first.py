@@ -21,7 +21,7 @@ from astropy.io import fits
 from astropy.table import Table
 from pydantic import ValidationError
 
-from astro_vae import download
+from astro_vae import download, transfer
 from astro_vae.errors import UserError
 from astro_vae.objects import open_objects
 from astro_vae.settings import ExecutionSettings, PrepareSettings
@@ -147,7 +147,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     monkeypatch.setattr(download, "RETRY_DELAYS", (0.0, 0.0, 0.0))
-    monkeypatch.setattr(download, "TIMEOUT", 30)
+    monkeypatch.setattr(transfer, "TIMEOUT", 30)
     known = Services()
     handler = type("OneHandler", (Handler,), {"services": known})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -270,7 +270,7 @@ def test_failures_are_rows_with_the_reason(
 ) -> None:
     services.behaviours = [behaviour]
     if behaviour == "silent":  # elsewhere a busy machine may take its time
-        monkeypatch.setattr(download, "TIMEOUT", SILENT_TIMEOUT)
+        monkeypatch.setattr(transfer, "TIMEOUT", SILENT_TIMEOUT)
     chosen = source(table(tmp_path, "ra,dec\n10,20\n"), service=service)
     manifest, found = get(chosen, tmp_path / "data")
     row = manifest.iloc[1]
