@@ -127,7 +127,7 @@ def _fit_vae(
         start = _weighted_linear(method, data, settings.latents, settings.network.path_examples, settings.train.seed)
         network.start_from(start.path)
     if settings.network.fill == "infill":
-        components = _weighted_linear("infill_pca", data, FILL_COMPONENTS, LINEAR_EXAMPLES, settings.train.seed)
+        components = _weighted_linear("infill_pca", data, FILL_COMPONENTS, 0, settings.train.seed)
         network.fill_from(components.path)
     checkpoint = Checkpoint(checkpoints, _fingerprint(contract, network), execution.checkpoint_minutes)
     fabric = open_fabric(network, settings.train.precision, execution)
