@@ -53,9 +53,9 @@ def run(place: Path, root: Path) -> str:
         for split in range(SPLITS):
             config = place / f"split_{split}.yaml"
             write_text(config, yaml.safe_dump(of_split(settings, split, place / "sample.csv"), sort_keys=False))
-            done = snakemake(
-                root, place, config, f"results/split_{split}/sdss/comparison.csv", ASTRO_VAE_MIRROR=address
-            )
+            models = yaml.safe_load(config.read_text())["surveys"]["sdss"]["models"]
+            wanted = [f"results/split_{split}/sdss/{model}/latents.parquet" for model in models]
+            done = snakemake(root, place, config, *wanted, ASTRO_VAE_MIRROR=address)
             assert done.returncode == 0, done.stderr[-3000:] + logs(place / "results" / f"split_{split}")
             print(f"split {split} is done", flush=True)
     text = summary(place)
