@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -23,3 +24,17 @@ COLUMNS = {
     "reason": Column("Why the object was refused, or a warning", ucd="meta.note"),
     "row": Column("Row of the values of this object; -1 where refused", ucd="meta.record"),
 }
+
+MODEL = "model_"
+"""Prefix of the columns that are measured in what a model makes of an object."""
+
+
+def modelled(columns: Mapping[str, Column], names: Iterable[str]) -> dict[str, Column]:
+    """Return the columns of these names, as they are measured in what a model makes of an object."""
+    return {
+        f"{MODEL}{name}": Column(
+            f"{columns[name].description}: in the reconstruction from the posterior mean", columns[name].unit,
+            f"{columns[name].ucd};meta.modelled" if columns[name].ucd else "meta.modelled",
+        )
+        for name in names
+    }

@@ -67,6 +67,11 @@ class Kind:
         return self._module("judge")
 
     @property
+    def diagnose(self) -> ModuleType:
+        """The same, of what a model makes of objects."""
+        return self._module("diagnose")
+
+    @property
     def augment(self) -> ModuleType:
         """Draw transforms of objects and carry them out."""
         return self._module("augment")

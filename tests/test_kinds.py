@@ -24,6 +24,7 @@ from astro_vae.errors import UserError
         ("measure", ("measure", "measure_noise", "trivial", "COLUMNS", "EXTREMES", "SHOWN", "TRIVIAL")),
         ("traits", ("traits", "TRAITS")),
         ("judge", ("conditions", "observed", "veiled", "shown", "CHANNELS", "PATCH", "PLACES")),
+        ("diagnose", ("diagnose", "COLUMNS")),
         ("augment", ("draw_transforms", "apply", "PARENTS", "COLUMNS")),
         ("examples", ("make",)),
         ("export", ("attributes", "unit", "append")),

@@ -84,6 +84,29 @@ def view(values: np.ndarray, table: pd.DataFrame, settings: ViewSettings, *, sca
     return out
 
 
+def physical(seen: np.ndarray, values: np.ndarray, table: pd.DataFrame, settings: ViewSettings) -> np.ndarray:
+    """Return views, or what a model makes of them, in the unit of the images that they are views of.
+
+    Parameters
+    ----------
+    seen : ndarray, shape (B, size, size)
+        Values from 0 to 1.
+    values, table, settings
+        What `view` makes the views of these objects from.
+
+    Returns
+    -------
+    ndarray, shape (B, size, size), float64
+        NaN where the z-scale has clipped the brightest pixels, so that what they were cannot be told.
+    """
+    if settings.scaling == "zscale":
+        return np.full(seen.shape, np.nan)
+    frames, kept = central(values, settings.frame).astype(np.float64), _kept(table, settings)
+    shown = _shown(frames, table["noise"].to_numpy(float), kept, settings)
+    low, high = _extremes(np.where(shown, frames, 0), kept)
+    return low + (high - low) * _unstretched(seen.astype(np.float64), settings)
+
+
 def to_network(seen: np.ndarray) -> tuple[np.ndarray, None]:
     """Return bytes, or values in [0, 1], as a network takes them: float32 (B, size, size); pixels have no weights."""
     values = np.asarray(seen, dtype=np.float32)
@@ -148,10 +171,7 @@ def _kept(table: pd.DataFrame, settings: ViewSettings) -> np.ndarray:
 
 def _grey(frames: np.ndarray, noise: np.ndarray, kept: np.ndarray, settings: ViewSettings) -> np.ndarray:
     """Scale physical frames (B, F, F) to uint8, already cropped where the method is to crop."""
-    bright = np.isfinite(frames) & kept
-    if settings.threshold_sigma >= 0:
-        limit = (settings.threshold_sigma * noise).astype(frames.dtype)
-        bright &= frames > limit[:, None, None]
+    bright = _shown(frames, noise, kept, settings)
     x = np.zeros_like(frames)
     np.copyto(x, frames, where=bright)
     if settings.scaling == "zscale":
@@ -163,6 +183,15 @@ def _grey(frames: np.ndarray, noise: np.ndarray, kept: np.ndarray, settings: Vie
     contrast = np.where(high > low, high - low, 1)  # an image without contrast is black
     x = np.clip((x - low) / contrast, 0, 1)
     return (255 * _stretch(x, settings)).astype(np.uint8) * shown
+
+
+def _shown(frames: np.ndarray, noise: np.ndarray, kept: np.ndarray, settings: ViewSettings) -> np.ndarray:
+    """Return the pixels (B, F, F) that are not set to zero."""
+    bright = np.isfinite(frames) & kept
+    if settings.threshold_sigma >= 0:
+        limit = (settings.threshold_sigma * noise).astype(frames.dtype)
+        bright &= frames > limit[:, None, None]
+    return bright
 
 
 def _extremes(x: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -197,6 +226,17 @@ def _stretch(x: np.ndarray, settings: ViewSettings) -> np.ndarray:
     if settings.scaling == "asinh":
         return np.arcsinh(x / settings.stretch) / _at_one(np.arcsinh, settings.stretch, x.dtype)
     return x
+
+
+def _unstretched(u: np.ndarray, settings: ViewSettings) -> np.ndarray:
+    """Take back what `_stretch` does to values in [0, 1]."""
+    if settings.scaling == "sqrt":
+        return u**2
+    if settings.scaling == "log":
+        return settings.stretch * np.expm1(u * np.log1p(1 / settings.stretch))
+    if settings.scaling == "asinh":
+        return settings.stretch * np.sinh(u * np.arcsinh(1 / settings.stretch))
+    return u
 
 
 def _at_one(function: np.ufunc, stretch: float, dtype: np.dtype) -> np.ndarray:

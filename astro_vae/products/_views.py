@@ -107,6 +107,11 @@ class Block:
         """Return the views with the long axis upright, and which objects have an axis: bool (B,)."""
         return self.kind.orient.upright(*self._stored, scaled=self._views.scaled)
 
+    def diagnosed(self, redrawn: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what is measured in decoded means (B, *shape) of the objects as they lie; (B,) by column."""
+        found: dict[str, np.ndarray] = self.kind.diagnose.diagnose(*self._stored, redrawn, scaled=self._views.scaled)
+        return found
+
     @property
     def _stored(self) -> tuple[np.ndarray, pd.DataFrame, Any]:
         return self._values, self.table, self._views.settings

@@ -21,6 +21,7 @@ from astro_vae.products.catalog import write_catalog
 from astro_vae.products.priors import load_prior
 from astro_vae.products.statistics import fit_temperature, tempered
 from astro_vae.settings import ProductSettings
+from astro_vae.trained import thresholded
 
 SEED = 1  # of the draws; more draws, not another seed, make the probabilities surer
 HIDDEN = ("status", "row")
@@ -103,9 +104,10 @@ def look(inference: Inference, block: Block, known: np.ndarray, settings: Produc
     found = {"z_mean": turned[0], "z_err": answers[0].sd[every, label], "log_evidence": evidence, "label": label}
     if block.kind.orient.ORIENTED:
         found |= {"z_rot_std": turned.std(axis=0), **_upright(inference, block, label)}
+    redrawn = inference.decode(turned[0], label)
     if block.kind.fit.COLUMNS:
-        found[block.kind.fit.NAME] = block.kind.fit.misfit(block.as_it_lies(), inference.decode(turned[0], label))
-    return found
+        found[block.kind.fit.NAME] = block.kind.fit.misfit(block.as_it_lies(), redrawn)
+    return found | block.diagnosed(thresholded(redrawn, inference.threshold))
 
 
 def _upright(inference: Inference, block: Block, label: np.ndarray) -> dict[str, np.ndarray]:
@@ -154,7 +156,7 @@ def catalog(
     """
     table = table.drop(columns=list(HIDDEN)).reset_index(drop=True)
     kind = kinds.kind(objects.attributes["kind"])
-    columns = {**objects.columns, **kind.measure.COLUMNS, **COLUMNS, **kind.fit.COLUMNS}
+    columns = {**objects.columns, **kind.measure.COLUMNS, **COLUMNS, **kind.fit.COLUMNS, **kind.diagnose.COLUMNS}
     made: dict[str, Any] = {}
     if inference.labels:
         labels = np.array(inference.labels, dtype=object)
@@ -171,7 +173,7 @@ def catalog(
         words, latents = LATENTS[name], range(found[name].shape[1])
         made |= {f"{name}_{k}": found[name][:, k] for k in latents}
         columns |= {f"{name}_{k}": Column(words.format(k=k, lies=lies), ucd=_ucd(name)) for k in latents}
-    made |= {name: found[name] for name in kind.fit.COLUMNS}
+    made |= {name: found[name] for name in (*kind.fit.COLUMNS, *kind.diagnose.COLUMNS)}
     theirs = {name: f"user_{name}" for name in table if name in made}
     columns |= {new: objects.columns[old] for old, new in theirs.items()}
     return pd.concat([table.rename(columns=theirs), pd.DataFrame(made)], axis=1), columns

@@ -75,18 +75,23 @@ def _fit(window: _Window, wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray, 
     x = (wave - centre) / 100
     components = [c for name in window.narrow for c in LINES[name].waves_aa]
     basis = np.stack([x**0, x, x**2, *(_profile(wave, c, narrow_kms) for c in components)], axis=1)  # (n, P)
-    without = _solve(basis, flux, ivar)[2]
-    best: tuple[float, ...] = (math.inf,)
-    for sigma in SIGMAS_KMS:
-        for offset in OFFSETS_KMS:
-            broad = _profile(wave, centre * (1 + offset / LIGHT_KMS), sigma)
-            values, errors, chi2 = _solve(np.column_stack([basis, broad]), flux, ivar)
-            best = min(best, (chi2, values[-1], errors[-1], values[0], sigma))
-    chi2, total, error, continuum, sigma = best
+    kinematics = [(sigma, offset) for sigma in SIGMAS_KMS for offset in OFFSETS_KMS]
+    profiles = np.stack(
+        [_profile(wave, centre * (1 + offset / LIGHT_KMS), sigma) for sigma, offset in kinematics], axis=1
+    )  # (n, T)
+    # The rest is the same for all trials, so it is taken out of flux and profiles beforehand.
+    left = _without(basis, np.column_stack([flux, profiles]), ivar)
+    y, trials = left[:, 0], left[:, 1:]
+    information, products = ivar @ trials**2, (ivar * y) @ trials  # (T,)
+    chi2, without = (ivar * y**2).sum() - products**2 / information, (ivar * y**2).sum()
+    best = int(np.argmin(chi2))
+    total, error = products[best] / information[best], 1 / math.sqrt(information[best])
+    continuum = _solve(basis, (flux - total * profiles[:, best])[:, None], ivar)[0, 0]
     if not continuum > 0:
         return Broad(math.nan, math.nan, math.nan, False)
-    gained = chi2 < (1 - MIN_GAIN) * without and total > MIN_RATIO * error
-    return Broad(total / continuum, error / continuum, sigma, bool(gained and total > MIN_EW_AA * continuum))
+    gained = chi2[best] < (1 - MIN_GAIN) * without and total > MIN_RATIO * error
+    found = bool(gained and total > MIN_EW_AA * continuum)
+    return Broad(float(total / continuum), float(error / continuum), kinematics[best][0], found)
 
 
 def _profile(wave: np.ndarray, centre: float, sigma_kms: float) -> np.ndarray:
@@ -95,10 +100,12 @@ def _profile(wave: np.ndarray, centre: float, sigma_kms: float) -> np.ndarray:
     return np.exp(-0.5 * ((wave - centre) / width) ** 2) / (math.sqrt(2 * math.pi) * width)
 
 
-def _solve(basis: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return the weighted least-squares solution (P,), its errors (P,) and chi-square."""
-    weighted = basis * ivar[:, None]
-    covariance = np.linalg.pinv(weighted.T @ basis, hermitian=True)
-    values = covariance @ (weighted.T @ flux)
-    errors = np.sqrt(np.maximum(np.diag(covariance), 0))
-    return values, errors, float((ivar * (flux - basis @ values) ** 2).sum())
+def _without(basis: np.ndarray, values: np.ndarray, ivar: np.ndarray) -> np.ndarray:
+    """Return values (n, m) without what a basis (n, P) explains of them."""
+    return values - basis @ _solve(basis, values, ivar)
+
+
+def _solve(basis: np.ndarray, values: np.ndarray, ivar: np.ndarray) -> np.ndarray:
+    """Return the weighted least-squares coefficients (P, m) of values (n, m)."""
+    weighted = (basis * ivar[:, None]).T
+    return np.linalg.pinv(weighted @ basis, hermitian=True) @ (weighted @ values)

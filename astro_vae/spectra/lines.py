@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,13 +74,12 @@ UNKNOWN = Fitted(math.nan, math.nan, math.nan, math.nan)
 
 @dataclass
 class _Trials:
-    """A group of lines fitted with every trial width and offset."""
+    """The lines of a group fitted with every trial width and offset."""
 
-    group: Group
     chi2: np.ndarray  # (T,)
-    values: np.ndarray  # (T, P)
-    variances: np.ndarray  # (T, P)
-    pivot_aa: float
+    values: np.ndarray  # (T, lines)
+    variances: np.ndarray  # (T, lines)
+    profiles: np.ndarray  # (T, n, lines)
 
 
 def fit_lines(wave_aa: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> tuple[dict[str, Fitted], float]:
@@ -111,14 +111,21 @@ def fit_lines(wave_aa: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> tuple[
     kinematics = [(sigma * factor, offset + step) for factor in FINE_FACTORS for step in FINE_STEPS_KMS]
     trials = [_try_all(data, kinematics) for data in covered]
     best = _best(trials)
-    for trial in trials:
-        continuum, slope = trial.values[best, :2]
-        for k, name in enumerate(trial.group.lines, start=2):
-            value, error = trial.values[best, k], math.sqrt(trial.variances[best, k])
-            below = continuum + slope * (LINES[name].waves_aa[0] - trial.pivot_aa)
-            width = (value / below, error / below) if below > 0 else (math.nan, math.nan)
-            lines[name] = Fitted(float(value), error, float(width[0]), float(width[1]))
+    for data, trial in zip(covered, trials, strict=True):
+        lines |= _fitted(data, trial, best)
     return lines, float(kinematics[best][0])
+
+
+def _fitted(data: _Data, trials: _Trials, best: int) -> dict[str, Fitted]:
+    """Return the lines of a group at one of the trials, with the continuum that is left under each."""
+    fluxes = trials.values[best]
+    level = data.line(data.flux - trials.profiles[best] @ fluxes)  # of the straight continuum, at any wavelength
+    found = {}
+    for name, flux, variance in zip(data.group.lines, fluxes, trials.variances[best], strict=True):
+        error, below = math.sqrt(variance), level(LINES[name].waves_aa[0])
+        width = (flux / below, error / below) if below > 0 else (math.nan, math.nan)
+        found[name] = Fitted(float(flux), error, float(width[0]), float(width[1]))
+    return found
 
 
 def _best(trials: list[_Trials]) -> int:
@@ -133,6 +140,22 @@ class _Data(NamedTuple):
     flux: np.ndarray
     ivar: np.ndarray
 
+    def line(self, flux: np.ndarray) -> Callable[[float], float]:
+        """Return the straight line that fits a flux (n,) best, as a function of the wavelength."""
+        middle = np.average(self.wave, weights=self.ivar)
+        x = self.wave - middle
+        slope = (self.ivar * x * flux).sum() / (self.ivar * x**2).sum()
+        level = np.average(flux, weights=self.ivar)
+        return lambda wave_aa: float(level + slope * (wave_aa - middle))
+
+    def without_line(self, values: np.ndarray) -> np.ndarray:
+        """Return values (..., n, m) without the straight lines that fit them best over the pixels."""
+        x = self.wave - np.average(self.wave, weights=self.ivar)
+        for basis in (np.ones_like(x), x):
+            weight = self.ivar * basis / (self.ivar * basis**2).sum()
+            values = values - basis[:, None] * (weight @ values)[..., None, :]
+        return values
+
 
 def _inside(group: Group, wave_aa: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> _Data | None:
     """Return the pixels of a group's window; None where it is not covered."""
@@ -142,18 +165,33 @@ def _inside(group: Group, wave_aa: np.ndarray, flux: np.ndarray, ivar: np.ndarra
 
 
 def _try_all(data: _Data, kinematics: list[tuple[float, float]]) -> _Trials:
-    """Fit a group with every trial width and offset (km/s)."""
-    group, wave, y, weight = data
-    pivot = sum(group.window_aa) / 2
-    profiles = np.stack([_profiles(LINES[name], wave, kinematics) for name in group.lines], axis=2)  # (T, n, lines)
-    straight = np.stack([np.ones_like(wave), wave - pivot], axis=1)  # (n, 2)
-    design = np.concatenate([np.broadcast_to(straight, (len(profiles), *straight.shape)), profiles], axis=2)
-    weighted = design * weight[:, None]
-    covariance = np.linalg.pinv(design.transpose(0, 2, 1) @ weighted, hermitian=True)  # (T, P, P)
-    values = (covariance @ (weighted.transpose(0, 2, 1) @ y)[:, :, None])[:, :, 0]
-    residual = y - (design @ values[:, :, None])[:, :, 0]
-    variances = np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0)
-    return _Trials(group, (weight * residual**2).sum(axis=1), values, variances, pivot)
+    """Fit a group with every trial width and offset (km/s).
+
+    The continuum is the same for all trials, so it is taken out of flux and profiles beforehand; what is left to
+    solve has a size of one or two.
+    """
+    profiles = np.stack([_profiles(LINES[name], data.wave, kinematics) for name in data.group.lines], axis=2)
+    left, y = data.without_line(profiles), data.without_line(data.flux[:, None])[:, 0]  # (T, n, lines), (n,)
+    weighted = left.transpose(0, 2, 1) * data.ivar  # (T, lines, n)
+    covariance = _inverse(weighted @ left)
+    products = weighted @ y  # (T, lines)
+    values = (covariance @ products[:, :, None])[:, :, 0]
+    chi2 = (data.ivar * y**2).sum() - (products * values).sum(axis=1)
+    return _Trials(chi2, values, np.diagonal(covariance, axis1=1, axis2=2), profiles)
+
+
+def _inverse(matrices: np.ndarray) -> np.ndarray:
+    """Return the inverses of symmetric matrices (T, m, m) of one or two rows; 0 of those that have none.
+
+    Written out, since a library takes ten times as long with so many small ones.
+    """
+    if matrices.shape[-1] == 1:
+        return np.divide(1, matrices, out=np.zeros_like(matrices), where=matrices > 0)
+    a, b, d = matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 1, 1]
+    determinant = a * d - b**2
+    turned = np.stack([np.stack([d, -b], axis=1), np.stack([-b, a], axis=1)], axis=1)
+    there = (determinant > 1e-12 * a * d)[:, None, None]
+    return np.divide(turned, determinant[:, None, None], out=np.zeros_like(turned), where=there)
 
 
 def _covered(group: Group, wave: np.ndarray, weight: np.ndarray) -> bool:

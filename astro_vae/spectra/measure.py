@@ -141,20 +141,27 @@ def measure(
         A value for each of `COLUMNS`; NaN where it cannot be had.
     """
     inside = slice(margin, len(flux) - margin)
-    valid = ivar > 0
-    lines, sigma_kms = fit_lines(native.wave_aa, native.flux, native.ivar)
+    continuum = measure_continuum(Spectrum(wave_aa, flux, ivar))
+    return {
+        "noise": measure_noise(ivar),
+        "snr": signal_to_noise(native),
+        "coverage": float((ivar[inside] > 0).mean()),
+        "continuum": continuum,
+        **features(native),
+        "warning": "" if math.isfinite(continuum) else "no valid bin from 5300 to 5850 Angstrom",
+    }
+
+
+def features(spectrum: Spectrum) -> dict[str, Any]:
+    """Measure the lines, their class and the indices of a spectrum in the rest frame: columns of `COLUMNS`."""
+    lines, sigma_kms = fit_lines(spectrum.wave_aa, spectrum.flux, spectrum.ivar)
     fitted: dict[str, float] = {}
     for name, line in lines.items():
         fitted |= {f"{name}_flux": line.flux, f"{name}_flux_err": line.flux_err,
                    f"{name}_ew": line.ew_aa, f"{name}_ew_err": line.ew_aa_err}
     n2, o3 = ratios(lines)
-    broad = fit_broad(native, sigma_kms)
-    window = valid & (wave_aa > 5300) & (wave_aa < 5850)
+    broad = fit_broad(spectrum, sigma_kms)
     return {
-        "noise": measure_noise(ivar),
-        "snr": signal_to_noise(native),
-        "coverage": float(valid[inside].mean()),
-        "continuum": float(np.median(flux[window])) if window.any() else math.nan,
         **fitted,
         "line_sigma_kms": sigma_kms,
         "broad_ew": broad.ew_aa,
@@ -163,8 +170,7 @@ def measure(
         "log_nii_ha": n2,
         "log_oiii_hb": o3,
         "line_class": BROAD if broad.found else bpt_class(lines),
-        **indices(native),
-        "warning": "" if window.any() else "no valid bin from 5300 to 5850 Angstrom",
+        **indices(spectrum),
     }
 
 
@@ -172,6 +178,12 @@ def line_class(spectrum: Spectrum) -> str:
     """Class a spectrum in the rest frame by its lines: `BROAD`, or what `lines.bpt_class` says."""
     lines, sigma_kms = fit_lines(spectrum.wave_aa, spectrum.flux, spectrum.ivar)
     return BROAD if fit_broad(spectrum, sigma_kms).found else bpt_class(lines)
+
+
+def measure_continuum(spectrum: Spectrum) -> float:
+    """Return the median flux of the valid pixels from 5300 to 5850 Angstrom; NaN where there is none."""
+    window = (spectrum.ivar > 0) & (spectrum.wave_aa > 5300) & (spectrum.wave_aa < 5850)
+    return float(np.median(spectrum.flux[window])) if window.any() else math.nan
 
 
 def measure_noise(ivar: np.ndarray) -> float:
@@ -196,13 +208,17 @@ def indices(spectrum: Spectrum) -> dict[str, float]:
 
 def _mean(spectrum: Spectrum, band: tuple[float, float], power: int = 0) -> tuple[float, float]:
     """Return the mean of flux times wavelength**power over a band, and its variance; NaN where too little is valid."""
-    inside = (spectrum.wave_aa >= band[0]) & (spectrum.wave_aa <= band[1])
-    valid = inside & (spectrum.ivar > 0)
-    width = np.gradient(spectrum.wave_aa)
-    if valid.sum() < 3 or width[valid].sum() < 0.7 * (band[1] - band[0]):
+    low, high = np.searchsorted(spectrum.wave_aa, band[0]), np.searchsorted(spectrum.wave_aa, band[1], side="right")
+    near = slice(max(low - 1, 0), high + 1)  # a pixel more at either end, for the widths
+    wave, flux, ivar = spectrum.wave_aa[near], spectrum.flux[near], spectrum.ivar[near]
+    valid = (wave >= band[0]) & (wave <= band[1]) & (ivar > 0)
+    if valid.sum() < 3:
         return math.nan, math.nan
-    weight = width[valid] / width[valid].sum() * spectrum.wave_aa[valid] ** power
-    return float(weight @ spectrum.flux[valid]), float(weight**2 @ (1 / spectrum.ivar[valid]))
+    width = np.gradient(wave)[valid]
+    if width.sum() < 0.7 * (band[1] - band[0]):
+        return math.nan, math.nan
+    weight = width / width.sum() * wave[valid] ** power
+    return float(weight @ flux[valid]), float(weight**2 @ (1 / ivar[valid]))
 
 
 def _break(spectrum: Spectrum) -> tuple[float, float]:
