@@ -124,6 +124,20 @@ def generate(
 
 
 @app.command()
+def track(
+    model: Model,
+    start: Annotated[str, typer.Option("--from", help="Name of an object of the run, or a label.")],
+    end: Annotated[str, typer.Option("--to", help="Name of an object of the run, or a label.")],
+    out: Annotated[Path, typer.Option(help="Track: .fits, .h5 or .png.")],
+    steps: Annotated[int, typer.Option(help="Objects on the way, the ends counted.", min=2)] = 9,
+) -> None:
+    """Write what lies on the way between two objects or labels in the latent space."""
+    from astro_vae.products.tracks import track_new
+
+    track_new(model, start=start, end=end, steps=steps, out=out)
+
+
+@app.command()
 def estimate(
     config: Annotated[Path, typer.Option(help="Configuration file of the run.")] = Path("config/config.yaml"),
     device: Annotated[str, typer.Option(help="Where trainings will run: cpu or cuda.")] = "cpu",

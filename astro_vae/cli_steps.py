@@ -178,7 +178,7 @@ def encode(
 
 @steps.command()
 def generate(settings: SettingsText, model: Existing, prior: Existing, out: Out) -> None:
-    """Draw samples per label: samples.h5, .fits and .png, with traversals and interpolations."""
+    """Draw samples per label: samples.h5, .fits and .png, with traversals and tracks."""
     from astro_vae.products.samples import generate as step
 
     step(Seen(settings).products(), model=model, prior=prior, out=out)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialise
@@ -20,7 +22,7 @@ from astro_vae.trained import CONTRACT, Model, TrainedModel
 from astro_vae.vae import priors
 from astro_vae.vae.vae import Vae, build_vae
 
-WEIGHTS, PRIOR = "weights.safetensors", "prior.safetensors"
+WEIGHTS, PRIOR, COVERAGE = "weights.safetensors", "prior.safetensors", "coverage.safetensors"
 
 
 def build(settings: ModelSettings, *, shape: Sequence[int], n_labels: int) -> Model:
@@ -51,7 +53,7 @@ def build_network(settings: VaeSettings, *, shape: Sequence[int], n_labels: int)
     )
 
 
-def save(folder: Path, module: Model, contract: Mapping[str, Any]) -> None:
+def save(folder: Path, module: Model, contract: Mapping[str, Any], coverage: np.ndarray | None = None) -> None:
     """Write weights.safetensors, then model.json, which says that the folder is complete.
 
     Parameters
@@ -62,10 +64,17 @@ def save(folder: Path, module: Model, contract: Mapping[str, Any]) -> None:
     contract : mapping
         JSON values: at least `kind`, `scaled`, `shape`, `view`, `labels`, `frequencies` and `settings`;
         `unit`, `ranges` and `prepare` besides, for new objects (`astro_vae.products.new_objects`).
+    coverage : ndarray, shape (C + 1, *shape), optional
+        See `TrainedModel`; it is written as coverage.safetensors.
     """
     (folder / CONTRACT).unlink(missing_ok=True)
     save_weights(folder / WEIGHTS, module)
-    write_json(folder / CONTRACT, {**contract, "weights": checksum(folder / WEIGHTS)})
+    checksums = {"weights": checksum(folder / WEIGHTS)}
+    if coverage is not None:
+        with atomic(folder / COVERAGE) as partial:
+            partial.write_bytes(serialise({"coverage": torch.from_numpy(coverage)}))
+        checksums["coverage"] = checksum(folder / COVERAGE)
+    write_json(folder / CONTRACT, {**contract, **checksums})
 
 
 def save_weights(path: Path, module: nn.Module) -> None:
@@ -104,7 +113,17 @@ def load(folder: Path | str, *, device: str = "cpu") -> TrainedModel:
         raise UserError(f"{weights}: does not fit {CONTRACT} ({error}); train the model again") from None
     module = module.to(device).eval().requires_grad_(False)
     prior = _load_prior(folder, module.n_latents).to(device)
-    return TrainedModel(folder, module, contract, prior)
+    return TrainedModel(folder, module, contract, prior, _load_coverage(folder, contract))
+
+
+def _load_coverage(folder: Path, contract: Mapping[str, Any]) -> np.ndarray | None:
+    """Return how many training objects have each datum; None where the contract says nothing of it."""
+    if "coverage" not in contract:
+        return None
+    path = folder / COVERAGE
+    if not path.is_file() or checksum(path) != contract["coverage"]:
+        raise UserError(f"{path}: missing, damaged or not of this {CONTRACT}; run the step 'train' again")
+    return load_file(path)["coverage"].numpy()
 
 
 def _load_prior(folder: Path, n_latents: int) -> priors.Prior:

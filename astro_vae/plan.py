@@ -24,14 +24,14 @@ class Step:
 
 STEPS = {
     "download": Step(1, ("source",)),
-    "prepare": Step(1, ("source", "prepare")),
+    "prepare": Step(2, ("source", "prepare")),
     "split": Step(1, ("split",)),
     "augment": Step(1, ("view", "augment")),
     "classifier": Step(2, ("view", "augment", "classifier")),
-    "train": Step(2, ("view", "augment"), model=True),
+    "train": Step(3, ("view", "augment"), model=True),
     "fit-prior": Step(1, ("products.prior", "products.refine")),
-    "encode": Step(2, ("products.rotations", "products.draws", "products.likelihood_power", "products.refine")),
-    "generate": Step(1, ("products.samples_per_label", "products.samples_seed")),
+    "encode": Step(3, ("products.rotations", "products.draws", "products.likelihood_power", "products.refine")),
+    "generate": Step(2, ("products.samples_per_label", "products.samples_seed")),
     "rank": Step(
         3, ("products.rotations", "products.neighbours", "products.combined", "products.top", "products.refine")
     ),

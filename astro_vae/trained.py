@@ -29,6 +29,9 @@ from astro_vae.vae.vae import Vae
 
 BATCH = 256
 CONTRACT = "model.json"
+FEWEST = 5
+"""A datum that fewer training objects have than this is not known, whatever the model: the mean of four is uncertain
+by half of their scatter. With K latents it takes K + 1 at least, since a linear decoder has so many numbers for it."""
 
 Model = Vae | Ppca | WeightedLinear
 Seen = np.ndarray | Objects
@@ -54,12 +57,15 @@ class TrainedModel:
         What model.json says: kind, shape, view, labels, settings, what it was trained on.
     prior : Prior
         Of the latents per label: the fitted one where the step fit-prior has run, otherwise N(0, I).
+    coverage : ndarray of int, shape (C + 1, *shape), or None
+        How many training objects of each label have each datum, and last of all; None where all have all.
     """
 
     folder: Path
     module: Model
     contract: dict[str, Any]
     prior: priors.Prior
+    coverage: np.ndarray | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -76,6 +82,28 @@ class TrainedModel:
         """Brightness below which samples are set to 0, as many pixels as are 0 in real images; None: nothing is."""
         threshold = self.contract.get("threshold", 0.0)
         return None if threshold is None else float(threshold)
+
+    @property
+    def fewest(self) -> int:
+        """Training objects of a label that must have a datum for it to be drawn; all, where the label has fewer."""
+        return max(FEWEST, self.n_latents + 1)
+
+    def blanked(self, values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """Return decoded objects (N, *shape) with NaN where too few training objects of their label have a value.
+
+        Parameters
+        ----------
+        values : ndarray, shape (N, *shape)
+        numbers : ndarray of int, shape (N,)
+            Of the labels; all training objects count for -1, and for a model without labels.
+        """
+        if self.coverage is None:
+            return values
+        most = self.coverage.reshape(len(self.coverage), -1).max(axis=1)
+        needed = np.clip(most, 1, self.fewest).reshape(-1, *[1] * (self.coverage.ndim - 1))
+        known = self.coverage >= needed
+        rows = np.asarray(numbers) if self.labels else np.full(len(values), -1)
+        return np.where(known[rows], values, np.float32(np.nan))
 
     @property
     def kind(self) -> kinds.Kind:
@@ -130,7 +158,8 @@ class TrainedModel:
     def generate(self, label: str | int | None, n: int, seed: int) -> np.ndarray:
         """Return `n` mean objects of latents drawn from the prior of a label: float32 (n, *shape).
 
-        What is fainter than `threshold` is 0, as it is in images of a survey that are cut off.
+        What is fainter than `threshold` is 0, as it is in images of a survey that are cut off; what too few
+        training objects of the label have is NaN (see `blanked`).
 
         Parameters
         ----------
@@ -141,7 +170,7 @@ class TrainedModel:
             The same seed gives the same samples on one machine.
         """
         latents, numbers = self.draw_latents(label, n, seed)
-        return thresholded(self.decode(latents, numbers), self.threshold)
+        return self.blanked(thresholded(self.decode(latents, numbers), self.threshold), numbers)
 
     @torch.inference_mode()
     def draw_latents(self, label: str | int | None, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

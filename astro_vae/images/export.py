@@ -60,5 +60,5 @@ def _wcs(shape: tuple[int, ...], pixel_arcsec: float | None) -> fits.Header:
         header[f"CRPIX{axis}"], header[f"CRVAL{axis}"], header[f"CDELT{axis}"] = (size + 1) / 2, 0.0, delta
     header["CTYPE3"], header["CRPIX3"], header["CRVAL3"], header["CDELT3"] = "SAMPLE", 1.0, 1.0, 1.0
     header["RADESYS"] = "ICRS"
-    header["COMMENT"] = "The position is nominal: a sample lies nowhere on the sky. The pixel scale is the survey's."
+    header["COMMENT"] = "The position is nominal: no sample lies anywhere on the sky. The pixel scale is the survey's."
     return header

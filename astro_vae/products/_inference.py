@@ -58,6 +58,9 @@ class Inference:
     ----------
     kind : Kind
         The rooms of what the model has been trained on.
+    threshold : float or None
+    blanked : function
+        Both as of `TrainedModel`.
     labels : list of str
     n_classes : int
     frequencies : ndarray, shape (n_classes,)
@@ -69,7 +72,7 @@ class Inference:
         if refine and isinstance(model.module, Vae) and model.module.likelihood.weighted:
             self.module = Refined(model.module, refine)
         self.prior = model.prior if prior is None else prior
-        self.kind = model.kind
+        self.kind, self.threshold, self.blanked = model.kind, model.threshold, model.blanked
         self.labels = list(model.labels)
         self.n_classes = max(len(self.labels), 1)
         self.frequencies = model.frequencies if self.labels else np.ones(1)

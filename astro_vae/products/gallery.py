@@ -33,7 +33,7 @@ def draw_redrawn(
     """
     seen = _seen(views, rows)
     draw = views.kind.draw
-    redrawn = inference.decode(inference.encode(seen, label)[0], label)
+    redrawn = _redrawn(inference, seen, label)
     columns = min(PER_ROW, len(rows))
     shown: list[Any] = []
     words: list[str] = []
@@ -50,6 +50,14 @@ def draw_redrawn(
         path, shown, columns=columns, titles=words, suptitle=suptitle, row_labels=names,
         **draw.known(views.settings, views.table.iloc[rows], len(words)),
     )
+
+
+def _redrawn(inference: Inference, seen: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return decoded means; NaN where neither the object nor enough of the training has a value."""
+    redrawn = inference.decode(inference.encode(seen, label)[0], label)
+    weight = inference.kind.view.to_network(seen)[1]
+    blanked = inference.blanked(redrawn, label)
+    return blanked if weight is None else np.where(weight > 0, redrawn, blanked)
 
 
 def _seen(views: Views, rows: np.ndarray) -> np.ndarray:

@@ -14,13 +14,8 @@ from astro_vae import model as models
 from astro_vae.errors import UserError
 from astro_vae.files import atomic
 from astro_vae.products._inference import Inference
-from astro_vae.products.samples import (
-    picture,
-    primary_hdu,
-    sample_attributes,
-    sample_table,
-    write_objects,
-)
+from astro_vae.products._sample_files import primary_hdu, sample_attributes, sample_table, write_objects
+from astro_vae.products.samples import picture
 from astro_vae.trained import TrainedModel, thresholded
 
 BLOCK = 256  # images in memory at a time
@@ -37,7 +32,7 @@ class Drawn:
     latents : dict of str to ndarray, shape (n, K)
         By label.
     attributes : dict
-        Of the files; see `astro_vae.products.samples.sample_attributes`.
+        Of the files; see `astro_vae.products._sample_files.sample_attributes`.
     """
 
     model: TrainedModel
@@ -50,7 +45,7 @@ class Drawn:
         number = self.model.label_numbers(label, 1)[0]
         for start in range(0, len(latents), BLOCK):
             images = self.model.decode(latents[start : start + BLOCK], int(number))
-            yield thresholded(images, self.model.threshold)
+            yield self.model.blanked(thresholded(images, self.model.threshold), np.full(len(images), number))
 
 
 def generate_new(model: Path, *, label: str | None, n: int, seed: int, out: Path) -> None:

@@ -24,9 +24,9 @@ def attributes(contract: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unit(spectra: np.ndarray, label: str, about: Mapping[str, Any]) -> fits.BinTableHDU:
-    """Return the samples (n, bins) of a label as a table: a row per bin, with its wavelength and n flux densities.
+    """Return decoded spectra (n, bins) of a label as a table: a row per bin, with its wavelength and n flux densities.
 
-    `about` has what `attributes` returns.
+    `about` has what `attributes` returns, and `fewest`, the number of training spectra that a bin must have.
     """
     wave = np.array(about["wave_aa"])
     hdu = fits.BinTableHDU.from_columns([
@@ -37,10 +37,11 @@ def unit(spectra: np.ndarray, label: str, about: Mapping[str, Any]) -> fits.BinT
     hdu.header["EXTNAME"] = ((label or "SAMPLES0").upper(), "extension name")
     hdu.header["LABEL"] = (label, "class that the samples were asked for")
     hdu.header["COMMENT"] = "WAVELENGTH is that in vacuum, in the rest frame."
-    hdu.header["COMMENT"] = "FLUX holds the samples of the label side by side. Its scale is nominal: a sample has no"
+    hdu.header["COMMENT"] = "FLUX holds the spectra side by side. Its scale is nominal: what a model draws has no"
     hdu.header["COMMENT"] = (
         f"brightness, and its median from {low:g} to {high:g} Angstrom is about 1. The unit is the survey's."
     )
+    hdu.header["COMMENT"] = f"It is NaN in bins that fewer than {about['fewest']} training spectra of the label have."
     return hdu
 
 

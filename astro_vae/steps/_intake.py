@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 COLUMNS = {
     "published_part": Column("Part of the split that the survey published; empty where none"),
+    "link": Column("Address of an archive's page on the object; empty where none", ucd="meta.ref.url"),
 }
 WARNING = "warning"  # a key of the measurements; it becomes the reason of an object that is kept
 
@@ -61,7 +62,8 @@ class Examined:
 
 
 def examine(
-    kind: Kind, settings: AnyPrepareSettings, candidate: Candidate, *, scaled: bool, unit: str
+    kind: Kind, settings: AnyPrepareSettings, candidate: Candidate, *, scaled: bool, unit: str,
+    link: Callable[[Candidate], str],
 ) -> Examined:
     """Cut and measure a candidate, or say why it is refused.
 
@@ -72,12 +74,14 @@ def examine(
     candidate : Candidate
     scaled, unit : bool, str
         Of the file; a candidate that differs is refused.
+    link : function
+        From a candidate to the address of an archive's page on it.
     """
     ours = {**FIRST, **COLUMNS, **kind.cut.COLUMNS, **kind.measure.COLUMNS}
     found = Examined(
         _plain({
             "object_id": candidate.object_id, "ra": candidate.ra, "dec": candidate.dec, "label": candidate.label,
-            "published_part": candidate.part, **kind.cut.known(candidate),
+            "published_part": candidate.part, "link": link(candidate), **kind.cut.known(candidate),
         }),
         _plain({f"user_{name}" if name in ours else name: value for name, value in candidate.extra.items()}),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -60,8 +61,8 @@ def prepare(
     survey = surveys.survey(source.survey)
     kind = kinds.kind(survey.KIND)
     intake = Intake(kind)
-    with step_lock(out.parent, "prepare"), atomic(out) as partial:
-        with Writer(partial, kind.cut.stored_shape(settings), _dtype(scaled)) as writer:
+    with step_lock(out.parent, "prepare"), atomic(out) as unfinished:
+        with Writer(unfinished, kind.cut.stored_shape(settings), _dtype(scaled)) as writer:
             for layers in stacked(kept for found in examined if (kept := intake.take(found)) is not None):
                 writer.append(**layers)
             table = intake.table()
@@ -112,7 +113,8 @@ def _examined(
     if block != WHOLE:  # what most candidates are is asked of the survey as a whole, whatever the block
         candidates = survey.candidates(source, folder, listed, block)
     kind = kinds.kind(survey.KIND)
-    return (scaled, unit), (examine(kind, settings, one, scaled=scaled, unit=unit) for one in candidates)
+    look = partial(examine, kind, settings, scaled=scaled, unit=unit, link=partial(surveys.link, source))
+    return (scaled, unit), map(look, candidates)
 
 
 def _made_of(source: SourceSettings, settings: AnyPrepareSettings, manifest: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from astro_vae.settings import (
     VaeSettings,
 )
 from astro_vae.steps._checkpoint import Checkpoint
+from astro_vae.steps._coverage import count_valid
 from astro_vae.steps._curves import draw_curves
 from astro_vae.steps._device import matmul_precision, open_fabric, ran_on
 from astro_vae.steps._loop import fit
@@ -47,6 +48,7 @@ def train(
 ) -> None:
     """Train a model and write `out`: weights.safetensors, model.json, history.csv and curves.png.
 
+    Where data have inverse variances, coverage.safetensors says how many training objects have each datum.
     Checkpoints lie in `checkpoints/` beside `out` while the training lasts; the same call goes on from the
     last one, and on a processor the result is the same, byte for byte, as without an interruption.
 
@@ -83,7 +85,8 @@ def train(
             trained = _fit_linear(settings, data)
         else:
             trained = _fit_vae(settings, data, contract, checkpoints, execution)
-        _write(out, trained, {**contract, "threshold": threshold(trained.network, data)})
+        coverage = count_valid(objects, split, view, data.labels) if data.weighted else None
+        _write(out, trained, {**contract, "threshold": threshold(trained.network, data)}, coverage)
         shutil.rmtree(checkpoints, ignore_errors=True)
 
 
@@ -210,7 +213,7 @@ def threshold(network: Model, data: TrainingData, n: int = 2048) -> float | None
     return max(float(np.quantile(np.concatenate(drawn), 1 - bright)), 0.0) if bright < 1 else 0.0
 
 
-def _write(out: Path, trained: Trained, contract: Mapping[str, Any]) -> None:
+def _write(out: Path, trained: Trained, contract: Mapping[str, Any], coverage: np.ndarray | None) -> None:
     """Write the folder of a trained model; model.json comes last and says that it is complete."""
     (out / CONTRACT).unlink(missing_ok=True)
     table = pd.DataFrame(trained.history)
@@ -223,7 +226,7 @@ def _write(out: Path, trained: Trained, contract: Mapping[str, Any]) -> None:
         "examples": trained.history[-1]["examples"], "best_at": trained.best_at, "active_units": best["active_units"],
         **{name: value for name, value in best.items() if name.startswith("validation_")},
     }
-    model.save(out, trained.network, {**contract, "trained": figures, "ran_on": trained.machine})
+    model.save(out, trained.network, {**contract, "trained": figures, "ran_on": trained.machine}, coverage)
     print(
         f"train: best after {trained.best_at} of {figures['examples']} examples: validation ELBO "
         f"{best['validation_elbo']:.5g} nats, mean squared error {best['validation_mse']:.3g}", flush=True,

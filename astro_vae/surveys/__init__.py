@@ -9,6 +9,7 @@ files, downloads or simulates is imported where it is used.
 from __future__ import annotations
 
 import inspect
+import math
 from pathlib import Path
 from types import ModuleType
 
@@ -26,6 +27,13 @@ from astro_vae.surveys import (
     simulated_spectra,
     spectra_folder,
 )
+from astro_vae.surveys.candidate import Candidate
+
+NEAR = (
+    "https://ned.ipac.caltech.edu/conesearch?search_type=Near%20Position%20Search&in_csys=Equatorial"
+    "&in_equinox=J2000&ra={ra:.6f}d&dec={dec:.6f}d&radius=0.5"
+)
+"""Page of NED with what is known within half an arcminute of a position."""
 
 SURVEYS: dict[str, ModuleType] = {
     "simulated_radio": simulated_radio,
@@ -55,6 +63,19 @@ def survey(name: str) -> ModuleType:
 def in_blocks(name: str) -> bool:
     """Tell whether a survey's objects are read file by file, so that several jobs may share them."""
     return "block" in inspect.signature(survey(name).candidates).parameters
+
+
+def link(source: settings.SourceSettings, candidate: Candidate) -> str:
+    """Return the address of an archive's page on an object; "" where there is none.
+
+    A survey whose archive has a page for each object, or that has none at all, has a function `link` of the same
+    arguments. For all others it is what NED knows near the position. Nothing is fetched.
+    """
+    own = getattr(survey(source.survey), "link", None)
+    if own:
+        return str(own(source, candidate))
+    known = math.isfinite(candidate.ra) and math.isfinite(candidate.dec)
+    return NEAR.format(ra=candidate.ra, dec=candidate.dec) if known else ""
 
 
 def load_settings(path: Path) -> settings.Settings:

@@ -40,7 +40,6 @@ COLUMNS = {
     "redshift_err": Column("Error of the redshift", "", "stat.error;src.redshift"),
     "zwarning": Column("Bits of what makes the redshift doubtful", "", "meta.code.qual"),
     "sky_fibre": Column("1 where the fibre was on empty sky", "", "meta.code"),
-    "link": Column("Page of the spectrum at the archive", "", "meta.ref.url"),
 }
 
 
@@ -125,6 +124,11 @@ def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.
     return pd.concat([catalogue, fetch(files, folder, **how)], ignore_index=True)
 
 
+def link(source: Source, candidate: Candidate) -> str:
+    """Return the archive's page on a spectrum."""
+    return PAGE.format(release=source.release, **{key: candidate.extra[key] for key in ("plate", "mjd", "fiber")})
+
+
 def _sample(source: Source, folder: Path) -> pd.DataFrame:
     if source.sample == MIRABEST:
         return radio_hosts(folder)
@@ -180,7 +184,6 @@ def _known(source: Source, row: dict[Any, Any]) -> Candidate:
 
     extra = {column: row[column] for column in ("plate", "mjd", "fiber")}
     extra |= {column: typed(row[column], column) for column in source.keep if column in row}
-    extra["link"] = PAGE.format(release=source.release, **{key: row[key] for key in ("plate", "mjd", "fiber")})
     ebv = typed(row.get(source.ebv_column, ""), "")
     return Candidate(
         name(row), None, unit=DENSITY_UNIT, extra=extra, part=row.get(source.part_column, ""),

@@ -130,6 +130,11 @@ def _write(path: Path, image: np.ndarray, row: Mapping[Any, Any], source: Source
     unit.writeto(path)
 
 
+def link(source: Source, candidate: Candidate) -> str:
+    """Return no address: what is simulated lies nowhere on the sky."""
+    return ""
+
+
 def candidates(
     source: Source, folder: Path, manifest: pd.DataFrame, block: Block = WHOLE
 ) -> Iterator[Candidate]:

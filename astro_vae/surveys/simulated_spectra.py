@@ -160,6 +160,11 @@ def _write(path: Path, loglam: np.ndarray, observed: Observed, row: Mapping[Any,
     fits.HDUList([primary, coadd, catalogue]).writeto(path)
 
 
+def link(source: Source, candidate: Candidate) -> str:
+    """Return no address: what is simulated lies nowhere on the sky."""
+    return ""
+
+
 def candidates(
     source: Source, folder: Path, manifest: pd.DataFrame, block: Block = WHOLE
 ) -> Iterator[Candidate]:

@@ -60,6 +60,7 @@ rule generate:
     output:
         h5=f"{MODEL}/samples.h5",
         fits=f"{MODEL}/samples.fits",
+        tracks=f"{MODEL}/tracks.fits",
         traversals=f"{MODEL}/traversals.png",
         grid=report(
             f"{MODEL}/samples.png",
