@@ -28,6 +28,8 @@ MEANINGS = {
     "prior.safetensors": "prior of the latents per label",
     "latents": "latent catalog: latents, label probabilities and measurements of every object",
     "samples": "generated images per label",
+    "tracks": "tracks between labels: what lies on the way, and its latents",
+    "coverage": "how many training objects have each bin, by label",
     "anomalies": "the ranking: scores, ranks, reasons",
     "metrics.json": "measures with errors and references",
 }

@@ -82,7 +82,7 @@ def _one(model: ModelResults, sheets: Sheets, known: pd.DataFrame) -> dict[str, 
     return {
         "name": model.name, "words": plural(len(table), "object"),
         "columns": _columns(scores, plain, ranking.attrs.get("descriptions", {})),
-        "rows": _rows(table.head(ROWS), _shares(table, scores), scores, plain, sheets),
+        "rows": _rows(table.head(ROWS), _shares(table, scores), scores, plain, sheets, _links(known)),
         "labels": list(label_groups(table)), "parts": [p for p in table["part"].unique() if p],
         "left": f"The first {ROWS} are shown; {plural(left, 'more row')} in anomalies.csv." if left > 0 else "",
         "charts": _charts(table), "found": _found(flat(model.metrics)), "picture": _gallery(model),
@@ -96,6 +96,11 @@ def _labels(ranking: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
         return labels
     planted = ranking["object_id"].map(known[PLANTED]).astype(str).str.lower().isin(["true", "1", "1.0"])
     return labels.mask(planted & (labels == ""), "planted")
+
+
+def _links(known: pd.DataFrame) -> Mapping[str, str]:
+    """Return the archive's page of each object; objects of older files have none."""
+    return dict(known["link"].items()) if "link" in known else {}
 
 
 def _columns(scores: list[str], plain: list[str], meanings: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -127,17 +132,24 @@ def _shares(table: pd.DataFrame, scores: list[str]) -> dict[str, np.ndarray]:
 
 
 def _rows(
-    table: pd.DataFrame, shares: dict[str, np.ndarray], scores: list[str], plain: list[str], sheets: Sheets
+    table: pd.DataFrame, shares: dict[str, np.ndarray], scores: list[str], plain: list[str], sheets: Sheets,
+    links: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     return [
         {
             "rank": int(row["rank"]), "object_id": row["object_id"], "label": row["label"], "part": row["part"],
+            "link": _address(links.get(row["object_id"])),
             "position": _position(row.get("ra"), row.get("dec")), "picture": sheets.picture(row["object_id"]),
             "scores": [_cell(row[name], shares[name][i]) for name in scores],
             "plain": [_cell(row[name]) for name in plain], "reason": _why(row),
         }
         for i, row in enumerate(table.to_dict("records"))
     ]
+
+
+def _address(link: Any) -> str:
+    """Return an address as it may stand on a page: of the web, or none."""
+    return link if isinstance(link, str) and link.startswith(("https://", "http://")) else ""
 
 
 def _why(row: Mapping[Any, Any]) -> str:

@@ -28,8 +28,8 @@ def diagnose(
     What the view has divided by is multiplied in again, so that fluxes compare. Bins count as they do in the object:
     with its inverse variances, and not where it has none. A line is therefore known in both or in neither, and the
     class is the one that the object would get if it were what the model says, with its own errors. The object was
-    measured on its own pixels, which are narrower than bins; on simulated spectra this changes line fluxes by less
-    than their errors.
+    measured on its own pixels, which are narrower than bins; on simulated spectra this changes line fluxes by about
+    their errors at most.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ def prepare_block(
         "block": [block.number, block.total], "scaled": scaled, "unit": unit,
         **_made_of(source, settings, manifest),
     }
-    with step_lock(out.parent, out.stem), atomic(out) as partial:
+    with step_lock(out.parent, out.stem), atomic(out) as unfinished:
         number = write_part(
             partial, examined, shape=kind.cut.stored_shape(settings), dtype=_dtype(scaled), attributes=attributes
         )

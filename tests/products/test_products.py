@@ -19,12 +19,9 @@ from astro_vae.evaluate import evaluate
 from astro_vae.files import read_json, write_json
 from astro_vae.images.measure import EXTREMES
 from astro_vae.objects import open_objects
-from astro_vae.products import tours
-from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
 from astro_vae.products.anomalies import rank, reasons
 from astro_vae.products.latents import encode
-from astro_vae.products.priors import load_prior
 from astro_vae.products.samples import generate
 from astro_vae.settings import ProductSettings
 
@@ -213,16 +210,3 @@ def test_reasons_name_what_is_extreme_and_what_is_doubtful() -> None:
         "the model redraws it badly (percentile 99.9)", "very large (100 arcsec)", "doubtful: resolved out",
     ]
     assert words[50] == "highest in reconstruction (percentile 51)"
-
-
-def test_interpolation_starts_and_ends_at_its_objects(survey) -> None:
-    prior, reference = load_prior(survey.prior("conditional"))
-    inference = Inference(models.load(survey.model("conditional")), prior)
-    start, end = (tours.typical(inference, reference, label) for label in (0, 1))
-    way = tours.interpolation(inference, start, end, 1, steps=5)
-    ends = inference.decode(np.stack([start, end]), np.ones(2, int))
-    np.testing.assert_allclose(way[[0, -1]], ends, atol=1e-6)
-    images = np.random.default_rng(1).integers(0, 255, (2, 16, 16), np.uint8)
-    way = tours.between_objects(inference, images, np.array([0, 1]), steps=5)
-    z, _ = inference.encode(images, np.array([0, 1]))
-    np.testing.assert_allclose(way[[0, -1]], inference.decode(z, np.array([0, 1])), atol=1e-6)

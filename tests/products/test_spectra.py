@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest
 from astropy.io import fits
 
 import astro_vae
+from astro_vae import model as models
 from astro_vae.classifier import classifier
 from astro_vae.compare import compare
 from astro_vae.errors import UserError
@@ -26,6 +28,7 @@ from astro_vae.products.new_objects import latents_of, open_result, scores_of
 from astro_vae.products.new_samples import generate_new
 from astro_vae.products.priors import fit_prior
 from astro_vae.products.samples import generate
+from astro_vae.products.tracks import track_new
 from astro_vae.report.page import report
 from astro_vae.settings import (
     ClassifierSettings,
@@ -45,6 +48,7 @@ from astro_vae.settings_spectra import (
     SpectrumViewSettings,
 )
 from astro_vae.spectra.resample import bin_centres
+from astro_vae.steps._coverage import count_valid
 from astro_vae.steps._examples import load_part
 from astro_vae.steps.augment import augment
 from astro_vae.steps.prepare import prepare
@@ -296,4 +300,96 @@ def test_the_report_speaks_of_spectra(survey: Survey) -> None:
     report({}, folder=survey.folder, out=survey.folder / "report.html")
     page = (survey.folder / "report.html").read_text()
     assert "reduced chi-square" in page
+    assert '<a href="https://ned.ipac.caltech.edu/' in page
     assert "pixels" not in page.split("<script")[0].split("</style>")[-1]
+
+
+def test_the_catalog_has_what_is_measured_in_the_reconstruction(survey: Survey) -> None:
+    catalog = pd.read_parquet(survey.folder / "em_pca" / "latents.parquet").set_index("object_id")
+    ratio = catalog["model_continuum"] / catalog["continuum"]
+    assert ratio.drop(STRANGE).between(0.97, 1.03).all()  # in the unit of the survey, not in that of the view
+    assert catalog["model_hb_ew"].notna().any()
+    assert "ra=9.000000d&dec=0.000000d" in catalog.loc["s01", "link"]
+    with fits.open(survey.folder / "em_pca" / "latents.fits") as file:
+        header = file[1].header
+        number = file[1].columns.names.index("model_hb_flux") + 1
+    assert header[f"TUNIT{number}"] == "1e-17 erg s-1 cm-2"
+    assert "reconstruction" in header[f"TCOMM{number}"]
+
+
+def test_training_spectra_are_counted_by_bin_and_label(survey: Survey) -> None:
+    counts = count_valid(**survey.files, view=VIEW, labels=("red", "blue"))
+    for row, label in enumerate(("red", "blue", None)):
+        table, seen = load_part(survey.files["objects"], survey.files["split"], "train", VIEW)
+        chosen = slice(None) if label is None else (table["label"] == label).to_numpy()
+        np.testing.assert_array_equal(counts[row], (seen[chosen][:, 1] > 0).sum(axis=0))
+    model = astro_vae.load(survey.folder / "em_pca")
+    np.testing.assert_array_equal(model.coverage, count_valid(**survey.files, view=VIEW, labels=model.labels))
+
+
+@pytest.fixture
+def half_known(survey: Survey, tmp_path: Path) -> Path:
+    """Give a model of whose red training spectra but 4 have the last 30 bins; the prior lies beside it."""
+    model = astro_vae.load(survey.folder / "em_pca")
+    coverage = np.full((3, GRID.bins), 20, np.int32)
+    coverage[model.labels.index("red"), -30:] = 4
+    models.save(tmp_path / "model", model.module, model.contract, coverage)
+    for name in ("prior.safetensors", "reference.safetensors", "latents.parquet"):
+        shutil.copy(survey.folder / "em_pca" / name, tmp_path / name)
+    return tmp_path
+
+
+def test_bins_that_no_training_spectrum_has_are_not_drawn(half_known: Path) -> None:
+    from specutils import Spectrum
+
+    model = astro_vae.load(half_known)
+    assert model.fewest == 5
+    files = {"model": half_known / "model", "prior": half_known / "prior.safetensors"}
+    generate(PRODUCTS, **files, out=half_known / "samples.h5")
+    samples = open_objects(half_known / "samples.h5")
+    unknown = np.isnan(samples.read())
+    red = (samples.usable["label"] == "red").to_numpy()
+    assert unknown[red][:, -30:].all()
+    assert not unknown[red][:, :-30].any()
+    assert not unknown[~red].any()
+    read = Spectrum.read(half_known / "samples.fits", format="tabular-fits", hdu=1 + model.labels.index("red"))
+    np.testing.assert_array_equal(read.mask, unknown[red])
+    with fits.open(half_known / "samples.fits") as file:
+        assert "fewer than 5 training spectra" in str(file["RED"].header["COMMENT"])
+    generate_new(half_known, label="red", n=3, seed=1, out=half_known / "new.fits")
+    with fits.open(half_known / "new.fits") as file:
+        np.testing.assert_array_equal(np.isnan(file["RED"].data["FLUX"]).all(axis=1), unknown[red][0])
+    np.testing.assert_array_equal(np.isnan(model.generate("red", 2, seed=1)).any(axis=0), unknown[red][0])
+
+
+def test_a_label_of_few_spectra_is_drawn_where_all_of_them_are(half_known: Path) -> None:
+    model = astro_vae.load(half_known)
+    few = np.array([[3, 3, 2, 0], [9, 5, 4, 0], [12, 8, 6, 0]], np.int32)
+    one = dataclasses.replace(model, coverage=few)
+    shown = one.blanked(np.zeros((3, 4), np.float32), np.array([0, 1, -1]))
+    np.testing.assert_array_equal(
+        np.isnan(shown), [[False, False, True, True], [False, False, True, True], [False, False, False, True]]
+    )
+
+
+def test_a_track_joins_two_spectra_and_is_read_by_specutils(half_known: Path) -> None:
+    from specutils import Spectrum
+
+    out = half_known / "track.fits"
+    track_new(half_known, start="s00", end="s11", steps=5, out=out)
+    catalog = pd.read_parquet(half_known / "latents.parquet").set_index("object_id")
+    with fits.open(out) as file:
+        latents = file["LATENTS1"].data
+        assert file["TRACK1"].header["TRACK"] == "s00 to s11"
+    for step, name in ((0, "s00"), (-1, "s11")):
+        own = [float(catalog.loc[name, f"z_mean_{k}"]) for k in range(3)]
+        np.testing.assert_allclose(latents["Z"][step], own, rtol=1e-6)
+    np.testing.assert_allclose(latents["Z"][2], (latents["Z"][0] + latents["Z"][-1]) / 2, atol=1e-6)
+    assert list(latents["LABEL"]) == ["blue", "blue", "red", "red", "red"]
+    np.testing.assert_allclose(latents["FRACTION"], [0, 0.25, 0.5, 0.75, 1])
+    read = Spectrum.read(out, format="tabular-fits", hdu=1)
+    model = astro_vae.load(half_known)
+    decoded = model.decode(latents["Z"], list(latents["LABEL"]))
+    np.testing.assert_allclose(read.flux.value[:, :-30], decoded[:, :-30], rtol=1e-5)
+    assert read.mask[2:, -30:].all()
+    assert not read.mask[:2].any()

@@ -12,6 +12,7 @@ from astro_vae import surveys
 from astro_vae.columns import Column
 from astro_vae.errors import UserError
 from astro_vae.settings import SourceSettings
+from astro_vae.surveys.candidate import Candidate
 
 
 @pytest.mark.parametrize("name", surveys.SURVEYS)
@@ -28,6 +29,20 @@ def test_every_survey_has_its_parts(name: str) -> None:
 def test_an_unknown_survey_is_named() -> None:
     with pytest.raises(UserError, match=r"'nvss' is no survey; known: .*folder, .*mirabest"):
         surveys.survey("nvss")
+
+
+def test_objects_with_a_position_are_linked_to_what_is_known_there() -> None:
+    source = surveys.SOURCES["folder"](survey="folder", path="mine")
+    address = surveys.link(source, Candidate("a", None, ra=187.70593, dec=-12.39112))
+    assert address.startswith("https://ned.ipac.caltech.edu/conesearch?")
+    assert "ra=187.705930d&dec=-12.391120d&" in address
+    assert surveys.link(source, Candidate("b", None)) == ""
+
+
+@pytest.mark.parametrize("name", ["simulated_radio", "simulated_spectra"])
+def test_simulated_objects_are_in_no_archive(name: str) -> None:
+    source = surveys.SOURCES[name](survey=name)
+    assert surveys.link(source, Candidate("a", None, ra=10.0, dec=10.0)) == ""
 
 
 def test_a_configuration_file_knows_the_surveys(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from astro_vae import download
+from astro_vae import download, surveys
 from astro_vae.errors import UserError
 from astro_vae.settings import ExecutionSettings
 from astro_vae.steps.download import download as step
@@ -183,7 +183,9 @@ def test_a_sample_becomes_candidates(server: Server, write_spectrum: Write, tmp_
         "spec-0266-51602-0001", "GALAXY", "test", 0.05, ""
     )
     assert (one.ra, one.dec, one.redshift, one.extra["note"], one.extra["run2d"]) == (150, 2, 0.1, "n1", "26")
-    assert one.extra["link"].endswith("plateid=266&mjd=51602&fiberid=1")
+    page = "https://dr17.sdss.org/optical/spectrum/view?plateid=266&mjd=51602&fiberid=1"
+    assert surveys.link(chosen, one) == page
+    assert surveys.link(chosen, seen["0004"]).endswith("fiberid=4")  # of what is refused too
     assert seen["0002"].label == "QSO BROADLINE"
     assert np.isnan(seen["0002"].ebv)
     assert "ZWARNING is 4" in seen["0003"].reason
