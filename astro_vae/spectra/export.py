@@ -28,10 +28,11 @@ def unit(spectra: np.ndarray, label: str, about: Mapping[str, Any]) -> fits.BinT
 
     `about` has what `attributes` returns, and `fewest`, the number of training spectra that a bin must have.
     """
-    wave = np.array(about["wave_aa"])
+    wave, flux = np.array(about["wave_aa"]), np.ascontiguousarray(spectra.T)
     hdu = fits.BinTableHDU.from_columns([
         fits.Column("WAVELENGTH", "D", unit="Angstrom", array=wave),
-        fits.Column("FLUX", f"{len(spectra)}E", unit=_fits_unit(about["unit"]), array=np.ascontiguousarray(spectra.T)),
+        fits.Column("FLUX", f"{len(spectra)}E", unit=_fits_unit(about["unit"]), array=flux),
+        fits.Column("mask", f"{len(spectra)}L", array=np.isnan(flux)),  # specutils knows it by this name alone
     ])
     low, high = about["window_aa"]
     hdu.header["EXTNAME"] = ((label or "SAMPLES0").upper(), "extension name")
@@ -41,7 +42,9 @@ def unit(spectra: np.ndarray, label: str, about: Mapping[str, Any]) -> fits.BinT
     hdu.header["COMMENT"] = (
         f"brightness, and its median from {low:g} to {high:g} Angstrom is about 1. The unit is the survey's."
     )
-    hdu.header["COMMENT"] = f"It is NaN in bins that fewer than {about['fewest']} training spectra of the label have."
+    hdu.header["COMMENT"] = (
+        f"It is NaN, and mask true, in bins that fewer than {about['fewest']} training spectra of the label have."
+    )
     return hdu
 
 
