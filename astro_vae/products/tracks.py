@@ -161,7 +161,7 @@ def draw(
     room, steps = trained.kind.draw, len(tracks[0].z)
     room.grid(
         path, np.concatenate([track.decoded(inference) for track in tracks]), columns=steps,
-        row_labels=[track.name.replace(", ", "\n") for track in tracks],
+        row_labels=[track.name.replace(" to ", "\nto ").replace(", ", "\n") for track in tracks],
         titles=[f"{fraction:.0%}" for fraction in tracks[0].fraction] * len(tracks),
         suptitle="Straight ways through the latent space", **room.known(trained.view, pd.DataFrame(), steps),
     )

@@ -52,7 +52,8 @@ def grid(
     """
     columns = columns or math.ceil(len(seen) / rows if rows else math.sqrt(len(seen)))
     rows = rows or math.ceil(len(seen) / columns)
-    figure = _figure(rows, columns, titles=bool(titles), suptitle=suptitle)
+    lines = max((label.count("\n") for label in row_labels or ()), default=0)  # beyond the first
+    figure = _figure(rows, columns, titles=bool(titles), suptitle=suptitle, lines=lines)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True)
     for axes in panels.flat[len(seen) :]:
         axes.set_axis_off()
@@ -71,9 +72,9 @@ def grid(
         figure.savefig(partial, dpi=150, metadata={"Software": None} if path.suffix == ".png" else None)
 
 
-def _figure(rows: int, columns: int, *, titles: bool, suptitle: str | None) -> Figure:
+def _figure(rows: int, columns: int, *, titles: bool, suptitle: str | None, lines: int) -> Figure:
     """Return a figure with room for so many panels; margins are in inches, since a solver takes long with many."""
-    left, right, bottom, top = 0.5, 0.08, 0.4, 0.08 + 0.14 * titles + (0.25 if suptitle else 0)
+    left, right, bottom, top = 0.5 + 0.12 * lines, 0.08, 0.4, 0.08 + 0.14 * titles + (0.25 if suptitle else 0)
     between = 0.26, 0.06 + 0.14 * titles
     width, height = PANEL_INCH[0] * columns + left + right, PANEL_INCH[1] * rows + bottom + top
     figure = Figure(figsize=(width, height))
@@ -132,7 +133,7 @@ def show(axes: Axes, spectrum: np.ndarray, wave_aa: np.ndarray | None = None) ->
     for name, (wave, side) in MARKED.items() if wave_aa is not None else ():
         if x[0] < wave < x[-1]:
             axes.axvline(wave, color="0.7", lw=0.4, zorder=0)
-            axes.text(wave, high, name, fontsize=4, ha=side, va="top", color="0.4")
+            axes.text(wave, high, name, fontsize=5, ha=side, va="top", color="0.4")
 
 
 def thumbnail(spectrum: np.ndarray) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from astropy.units import Unit, UnrecognizedUnit
 
 from astro_vae.settings_spectra import SpectrumViewSettings
 from astro_vae.spectra.resample import bin_centres
+
+CARD = 72  # letters of a comment in a FITS header
 
 
 def attributes(contract: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,14 +40,14 @@ def unit(spectra: np.ndarray, label: str, about: Mapping[str, Any]) -> fits.BinT
     low, high = about["window_aa"]
     hdu.header["EXTNAME"] = ((label or "SAMPLES0").upper(), "extension name")
     hdu.header["LABEL"] = (label, "class that the samples were asked for")
-    hdu.header["COMMENT"] = "WAVELENGTH is that in vacuum, in the rest frame."
-    hdu.header["COMMENT"] = "FLUX holds the spectra side by side. Its scale is nominal: what a model draws has no"
-    hdu.header["COMMENT"] = (
-        f"brightness, and its median from {low:g} to {high:g} Angstrom is about 1. The unit is the survey's."
+    words = (
+        "WAVELENGTH is that in vacuum, in the rest frame. FLUX holds the spectra side by side. Its scale is nominal: "
+        f"what a model draws has no brightness, and its median from {low:g} to {high:g} Angstrom is about 1. The unit "
+        f"is the survey's. FLUX is NaN, and mask true, in bins that fewer than {about['fewest']} training spectra of "
+        "the label have."
     )
-    hdu.header["COMMENT"] = (
-        f"It is NaN, and mask true, in bins that fewer than {about['fewest']} training spectra of the label have."
-    )
+    for line in wrap(words, CARD):
+        hdu.header["COMMENT"] = line
     return hdu
 
 

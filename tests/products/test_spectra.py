@@ -355,7 +355,7 @@ def test_bins_that_no_training_spectrum_has_are_not_drawn(half_known: Path) -> N
     read = Spectrum.read(half_known / "samples.fits", format="tabular-fits", hdu=1 + model.labels.index("red"))
     np.testing.assert_array_equal(read.mask, unknown[red])
     with fits.open(half_known / "samples.fits") as file:
-        assert "fewer than 5 training spectra" in str(file["RED"].header["COMMENT"])
+        assert "fewer than 5 training spectra" in " ".join(file["RED"].header["COMMENT"])
     generate_new(half_known, label="red", n=3, seed=1, out=half_known / "new.fits")
     with fits.open(half_known / "new.fits") as file:
         np.testing.assert_array_equal(np.isnan(file["RED"].data["FLUX"]).all(axis=1), unknown[red][0])
