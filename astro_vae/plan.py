@@ -33,10 +33,10 @@ STEPS = {
     "encode": Step(3, ("products.rotations", "products.draws", "products.likelihood_power", "products.refine")),
     "generate": Step(2, ("products.samples_per_label", "products.samples_seed")),
     "rank": Step(
-        3, ("products.rotations", "products.neighbours", "products.combined", "products.top", "products.refine")
+        4, ("products.rotations", "products.neighbours", "products.combined", "products.top", "products.refine")
     ),
     "evaluate": Step(
-        4, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed",
+        5, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed",
             "products.refine"),
     ),
     "compare": Step(4),

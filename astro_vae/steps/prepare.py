@@ -99,7 +99,7 @@ def prepare_block(
     }
     with step_lock(out.parent, out.stem), atomic(out) as unfinished:
         number = write_part(
-            partial, examined, shape=kind.cut.stored_shape(settings), dtype=_dtype(scaled), attributes=attributes
+            unfinished, examined, shape=kind.cut.stored_shape(settings), dtype=_dtype(scaled), attributes=attributes
         )
     print(f"{source.survey}: {number} candidates in block {block.number} of {block.total}")
 
