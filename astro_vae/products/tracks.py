@@ -216,4 +216,4 @@ def _place(name: str, inference: Inference, reference: Reference, path: Path) ->
         raise UserError(f"{path}: '{name}' is neither one of its objects nor a label of the model; such as {near[0]}")
     row = catalog.loc[name]
     z = row[[f"z_mean_{k}" for k in range(inference.module.n_latents)]].to_numpy(np.float32)
-    return Place(name, z, inference.labels.index(row["label_used"]) if inference.labels else 0)
+    return Place(name, z, inference.labels.index(str(row["label_used"])) if inference.labels else 0)

@@ -100,7 +100,7 @@ def _labels(ranking: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
 
 def _links(known: pd.DataFrame) -> Mapping[str, str]:
     """Return the archive's page of each object; objects of older files have none."""
-    return dict(known["link"].items()) if "link" in known else {}
+    return {str(name): str(link) for name, link in known["link"].items()} if "link" in known else {}
 
 
 def _columns(scores: list[str], plain: list[str], meanings: Mapping[str, str]) -> list[dict[str, Any]]:
