@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from acceptance import folder, frdeep, init, interrupted, memory, network, sdss, study
+from acceptance import folder, frdeep, init, interrupted, memory, network, sdss, study, surveys
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,6 +21,7 @@ TARGETS: dict[str, Callable[[Path, Path], str]] = {
     "folder": folder.run,
     "init": init.run,
     "memory": memory.run,
+    "surveys": surveys.run,
     "study": study.run,
     "frdeep": frdeep.run,
     "sdss": sdss.run,

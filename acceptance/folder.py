@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from acceptance._run import logs, mirror, snakemake
+from acceptance._run import logs, mirror, workflow
 from astro_vae.objects import open_objects
 
 FITS = "raw.githubusercontent.com/fmporter/MiraBest_builder/main/FITS"
@@ -39,7 +39,7 @@ def run(place: Path, root: Path) -> str:
     }}}
     config = place / "own.yaml"
     config.write_text(yaml.safe_dump(settings))
-    done = snakemake(root, place, config)
+    done = workflow(root, place, config)
     assert done.returncode == 0, done.stderr[-2000:] + logs(place)
     table = open_objects(place / "results" / "own" / "mine" / "objects.h5").table
     refused = table[table["status"] != "ok"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from acceptance._run import logs, mirror, snakemake
+from acceptance._run import logs, mirror, workflow
 from acceptance.network import server
 from astro_vae.files import atomic
 
@@ -28,7 +28,7 @@ COLUMNS = {
 def run(place: Path, root: Path) -> str:
     """Run config/frdeep.yaml over HTTP from a mirror; return the table, and draw frdeep.png."""
     with server(mirror()) as address:
-        done = snakemake(root, place, root / "config" / "frdeep.yaml", ASTRO_VAE_MIRROR=address)
+        done = workflow(root, place, root / "config" / "frdeep.yaml", ASTRO_VAE_MIRROR=address)
     assert done.returncode == 0, done.stderr[-3000:] + logs(place)
     table = pd.read_csv(next(place.glob("results/frdeep/frdeep/comparison.csv")))
     rows = summary(table)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from acceptance._run import logs, mirror, snakemake
+from acceptance._run import logs, mirror, workflow
 
 FAULTS = ("cut", "wrong", "page")
 
@@ -66,7 +66,7 @@ def run(place: Path, root: Path) -> str:
     with server(mirror()) as address:
         for fault in FAULTS:
             Handler.fault = fault
-            done = snakemake(root, place, config, "--until", "download", "--retries", "0", ASTRO_VAE_MIRROR=address)
+            done = workflow(root, place, config, "--until", "download", "--retries", "0", ASTRO_VAE_MIRROR=address)
             log = next(place.rglob("logs/download.log")).read_text().strip()
             assert done.returncode != 0, f"{fault}: the run went on"
             assert "Traceback" not in log, log
@@ -75,7 +75,7 @@ def run(place: Path, root: Path) -> str:
             said.append(f"{fault}: {log.splitlines()[-1]}")
             print(said[-1], flush=True)
         Handler.fault = ""
-        done = snakemake(root, place, config, ASTRO_VAE_MIRROR=address)
+        done = workflow(root, place, config, ASTRO_VAE_MIRROR=address)
     assert done.returncode == 0, done.stderr[-2000:] + logs(place)
     said.append(f"then whole: {len(list(place.rglob('report.html')))} page")
     return "\n".join(said)

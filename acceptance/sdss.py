@@ -19,7 +19,7 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from acceptance._run import logs, snakemake
+from acceptance._run import logs, workflow
 from acceptance.network import server
 from astro_vae.files import atomic, write_text
 from astro_vae.products.statistics import resampled
@@ -55,7 +55,7 @@ def run(place: Path, root: Path) -> str:
             write_text(config, yaml.safe_dump(of_split(settings, split, place / "sample.csv"), sort_keys=False))
             models = yaml.safe_load(config.read_text())["surveys"]["sdss"]["models"]
             wanted = [f"results/split_{split}/sdss/{model}/latents.parquet" for model in models]
-            done = snakemake(root, place, config, *wanted, ASTRO_VAE_MIRROR=address)
+            done = workflow(root, place, config, *wanted, ASTRO_VAE_MIRROR=address)
             assert done.returncode == 0, done.stderr[-3000:] + logs(place / "results" / f"split_{split}")
             print(f"split {split} is done", flush=True)
     text = summary(place)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from acceptance._run import logs, mirror, snakemake
+from acceptance._run import logs, mirror, workflow
 
 
 def run(place: Path, root: Path) -> str:
     """Run config/mirabest_study.yaml and return mean and spread of each figure over the seeds."""
     mirror()
-    done = snakemake(root, place, root / "config" / "mirabest_study.yaml")
+    done = workflow(root, place, root / "config" / "mirabest_study.yaml")
     assert done.returncode == 0, done.stderr[-3000:] + logs(place)
     tables = []
     for path in sorted(place.glob("results/mirabest_study/*/comparison.csv")):

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parent))
 
-import mini_slurm  # noqa: E402
-from cluster_project import Frozen, Project, are, jobs, told, wait  # noqa: E402
+import mini_slurm
+from cluster_project import Frozen, Project, are, jobs, told, wait
 
-from acceptance.interrupted import differences  # noqa: E402
+from acceptance.interrupted import differences
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 

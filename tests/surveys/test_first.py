@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import http.server
-import io
 import math
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pandas as pd
 import pytest
-from astropy.io import fits
 from astropy.table import Table
 from pydantic import ValidationError
 
+from acceptance.replay import FORM, MAINTENANCE, SILENT_TIMEOUT, Services, serve
 from astro_vae import download, transfer
 from astro_vae.errors import UserError
 from astro_vae.objects import open_objects
@@ -30,134 +24,15 @@ from astro_vae.surveys import _asking, first, mirabest
 from astro_vae.surveys._positions import read_positions
 from astro_vae.surveys.candidate import Candidate
 
-FORM = """<html><body><h1>SkyView Query Form</h1>
-<form name="query" action="runquery.pl" method="GET" target="skyview_out">
-<INPUT name="Position" size=30 id="object">
-<select multiple NAME='survey' id='Optical:DSS'><option>DSS</option></select>
-<select multiple name='survey' id='Radio:GHz'><option>VLA FIRST (1.4 GHz)</option><option>NVSS</option>
-<option>TGSS ADR1</option></select>
-<select name="coordinates"><option value="J2000" selected>J2000</option></select>
-<input type="submit" value="Submit"></form></body></html>"""
-ANSWER = "<html>Download <a href=../../tempspace/fits/{name}.fits>FITS</a> or <a href=q.jpg>quick look jpeg</a></html>"
-SILENT_TIMEOUT = 0.6  # s
-MAINTENANCE = "<html><head><style>b {color: red}</style></head><body><b>Down</b> for maintenance</body></html>"
-NOT_COVERED = "<html><body>Sorry, this position is outside the area of the survey.</body></html>"
-
-
-def cutout(ra: float, dec: float, *, size: int = 24, pixel: float = 1.8, unit: str = "JY/BEAM", axes: int = 2,
-           **cards: object) -> bytes:
-    """Return a FITS file as the services make it; NaN in a corner, as where a survey ends."""
-    rng = np.random.default_rng([int(1e4 * ra), int(1e4 * (dec + 90))])
-    values = rng.normal(0, 1e-4, (size, size)).astype(np.float32)
-    values[size // 2 - 1 : size // 2 + 2, size // 2 - 1 : size // 2 + 2], values[:2, :2] = 0.05, np.nan
-    header = fits.Header({"BUNIT": unit, "EQUINOX": 2000.0, **cards})
-    for i, (kind, at, step) in enumerate((("RA---TAN", ra, -pixel / 3600), ("DEC--TAN", dec, pixel / 3600)), 1):
-        header[f"CTYPE{i}"], header[f"CRVAL{i}"], header[f"CDELT{i}"] = kind, at, step
-        header[f"CRPIX{i}"] = (size + 1) / 2
-    for i, kind in enumerate(("FREQ", "STOKES")[: axes - 2], 3):
-        header[f"CTYPE{i}"], header[f"CRVAL{i}"], header[f"CDELT{i}"], header[f"CRPIX{i}"] = kind, 1.0, 1.0, 1.0
-    written = io.BytesIO()
-    fits.writeto(written, values.reshape((1,) * (axes - 2) + values.shape), header)
-    return written.getvalue()
-
-
-class Services:
-    """Both services. Each query is answered by the next of `behaviours`; the last one stays."""
-
-    def __init__(self) -> None:
-        self.behaviours = ["good"]
-        self.forms = [FORM]
-        self.cards: dict[str, Any] = {}
-        self.queries: list[dict[str, str]] = []
-        self.files: dict[str, bytes] = {}
-        self.requests = self.together = self.most = 0
-        self.lock = threading.Lock()
-        self.address = ""
-
-    def answer(self, query: dict[str, str], ra: float, dec: float) -> tuple[int, bytes | None]:
-        """Return status and FITS file, None where there is none, or the page that is sent instead."""
-        with self.lock:
-            self.queries.append(query)
-            behaviour = self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
-        image = cutout(ra, dec, **self.cards)
-        blank = cutout(ra, dec, **self.cards)[:2880] + b"\xff" * 2880
-        pages = {
-            "good": (200, image), "absent": (200, None), "blank": (200, blank), "cut": (200, image[:3000]),
-            "empty": (200, b""), "maintenance": (200, MAINTENANCE.encode()), "outside": (200, NOT_COVERED.encode()),
-            "error": (500, b"Internal Server Error"), "busy": (503, b"busy"), "forbidden": (403, b"no"),
-            "elsewhere": (200, cutout(ra, dec + 0.5, **self.cards)),
-        }
-        if behaviour == "silent":
-            time.sleep(2 * SILENT_TIMEOUT)
-        return pages.get(behaviour, (200, b""))
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    services: Services
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
-    def _send(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        self.services.requests += 1
-        place, query = urlsplit(self.path), {k: v[0] for k, v in parse_qs(urlsplit(self.path).query).items()}
-        if not place.path.startswith("/m/skyview.gsfc.nasa.gov/"):
-            self._send(404, b"")
-        elif place.path.endswith("/cgi/basicform.pl"):
-            forms = self.services.forms
-            self._send(200, (forms.pop(0) if len(forms) > 1 else forms[0]).encode())
-        elif place.path.endswith("/cgi/runquery.pl"):
-            ra, dec = (float(x) for x in query["Position"].split())
-            self._page(*self.services.answer(query, ra, dec))
-        else:
-            content = self.services.files.pop(Path(place.path).stem, None)
-            self._send(404 if content is None else 200, content or b"")
-
-    def _page(self, status: int, content: bytes | None) -> None:
-        """Answer with a page that has a link to the file, or with the page that is sent in its place."""
-        if status != 200 or (content is not None and content[:1] in (b"", b"<")):
-            self._send(status, content or b"")
-            return
-        name = f"skv{len(self.services.queries)}"
-        if content is not None:
-            self.services.files[name] = content
-        self._send(200, ANSWER.format(name=name).encode())
-
-    def do_POST(self) -> None:
-        services = self.services
-        with services.lock:
-            services.requests += 1
-            services.together += 1
-            services.most = max(services.most, services.together)
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        query = {k: v[0] for k, v in parse_qs(body).items()}
-        hours, dec = (float(x) for x in query["RA"].split())
-        status, content = services.answer(query, 15 * hours, dec)
-        with services.lock:
-            services.together -= 1
-        self._send(status if self.path == "/m/sundog.stsci.edu/cgi-bin/firstcutout" else 404, content or b"")
-
 
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     monkeypatch.setattr(download, "RETRY_DELAYS", (0.0, 0.0, 0.0))
     monkeypatch.setattr(transfer, "TIMEOUT", 30)
     known = Services()
-    handler = type("OneHandler", (Handler,), {"services": known})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        known.address = f"http://127.0.0.1:{server.server_port}/m/"
-        monkeypatch.setenv("ASTRO_VAE_MIRROR", known.address)
+    with serve(known) as address:
+        monkeypatch.setenv("ASTRO_VAE_MIRROR", address)
         yield known
-        server.shutdown()
-        thread.join()
 
 
 POSITIONS = "name,RA_deg,Dec,label,flux,note\na 1,150.5,30.25,FRI,1.5,x\nb,10.123456,-3.5,,,y\n"
