@@ -27,6 +27,7 @@ NODES = ("n1", "n2", "n3")
 FILES = ("slurm.conf", "gres.conf", "cgroup.conf")
 PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
+PATIENCE = ("--option=Acquire::Retries=2", "--option=Acquire::http::Timeout=30")  # of apt-get, where there is no network
 IDLE = ("chrt", "--idle", "0")
 
 
@@ -36,7 +37,7 @@ def why_not() -> str:
         return "starting Slurm's daemons needs root"
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
-        return f"Slurm is not installed (no {', '.join(missing)}); `make cluster-test` installs it with apt-get"
+        return f"Slurm is not installed (no {', '.join(missing)}), and `make cluster-test` needs apt-get to install it"
     there = SYSTEM / "slurm.conf"
     if there.exists() and not _is_ours(there):
         return f"this machine has a Slurm of its own ({there})"
@@ -44,17 +45,14 @@ def why_not() -> str:
 
 
 def install() -> None:
-    """Install Slurm's packages where they are missing and apt-get can; say so where not."""
-    if all(shutil.which(name) for name in PROGRAMS):
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print("Slurm is not installed, and installing it needs root and apt-get")
-        return
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
-        if subprocess.run(["apt-get", "--quiet=2", *words], env=environment, check=False).returncode:
-            print(f"apt-get {words[0]} failed: Slurm is not installed")
-            return
+    """Install Slurm's packages where they are missing; end with the reason where no cluster can be started."""
+    if os.geteuid() == 0 and shutil.which("apt-get") and not all(shutil.which(name) for name in PROGRAMS):
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for words in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
+            subprocess.run(["apt-get", "--quiet=2", *PATIENCE, *words], env=environment, stdout=subprocess.DEVNULL,
+                           check=False)
+    if reason := why_not():
+        sys.exit(f"no cluster test here: {reason}")
 
 
 def start() -> None:

@@ -32,9 +32,11 @@ def cluster() -> Iterator[None]:
     """Start the cluster; skip where that is not possible."""
     if reason := mini_slurm.why_not():
         pytest.skip(reason)
-    mini_slurm.start()
-    yield
-    mini_slurm.stop()
+    try:
+        mini_slurm.start()
+        yield
+    finally:
+        mini_slurm.stop()
 
 
 class Story:
@@ -42,10 +44,12 @@ class Story:
 
     def __init__(self, folder: Path) -> None:
         little = {"set-resources": {"augment": {"mem_mb": "150 * attempt**3"}}}
-        self.project = Project(folder / "cluster", "slurm", **little, **{"slurm-init-seconds-before-status-checks": 3})
+        # The interval grows by 10 s with each question that finds no job at its end: 1, 12, 33 s after a job began.
+        self.project = Project(folder / "cluster", "slurm", **little, **{"slurm-init-seconds-before-status-checks": 1})
         self.local = Project(folder / "local")
         try:
             self.head = self.project.start()
+            self.undisturbed = self.local.start()  # while the cluster has one job after another, and a core to spare
             self.drain()
             self.cancel_from_outside()
             self.run_out_of_time()
@@ -69,7 +73,7 @@ class Story:
         subprocess.run(["scancel", self.cancelled], check=True)
 
     def run_out_of_time(self) -> None:
-        """Cut the training's time once it has a checkpoint; the other project runs meanwhile.
+        """Cut the training's time once it has a checkpoint.
 
         A minute or two are left, less than the two minutes before the end at which it asks to be told.
         """
@@ -81,7 +85,6 @@ class Story:
             self.asked = job["TimeLimit"]
             _, minutes, _ = job["RunTime"].split(":")
             _scontrol("update", f"jobid={self.slow}", f"timelimit={int(minutes) + 2}")
-            self.undisturbed = self.local.start()
             wait("the signal before the end of its time", lambda: "CANCELLED" in _log(job))
         wait("the end of its job", lambda: not jobs(JobId=self.slow, JobState="RUNNING"))
 
