@@ -7,6 +7,7 @@ here. Only the headline figures know their names.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -21,8 +22,8 @@ NAMES = {
     "reduced_chi2_mean_spectrum": "reduced chi-square of the mean spectrum",
     "negative_elbo": "negative ELBO (nat)",
     "negative_bound": "negative importance-weighted bound (nat)",
+    "negative_bound_fitted_prior": "negative importance-weighted bound, fitted prior (nat)",
     "kl": "KL divergence (nat)",
-    "label.accuracy": "label accuracy",
     "accuracy": "label accuracy",
     "accuracy_most_frequent": "label accuracy of the most frequent",
     "sample_agreement": "samples obey their label",
@@ -33,6 +34,8 @@ NAMES = {
     "real_distance": "real test objects: measured values against those of training (KS distance)",
     "inception_score": "inception score of samples",
     "inception_score_of_real": "inception score of real test objects",
+    "log_loss_frequencies": "log loss of the labels' frequencies",
+    "cross_entropy_entropy": "least possible negative ELBO (nat)",
     "cross_entropy_floor": "least possible negative ELBO (nat)",
     "cross_entropy_mean_image": "negative pseudo-likelihood of the mean image (nat)",
 }
@@ -93,7 +96,8 @@ def words(name: str) -> str:
     for misfit in ("mse", "reduced_chi2"):
         if name not in NAMES and name.startswith(f"{misfit}_"):
             return f"{NAMES[misfit]}, {name.removeprefix(misfit + '_').removeprefix('per_label.')}"
-    return NAMES.get(name) or name.removeprefix("label.").replace(".", ", ").replace("_", " ").replace("auc", "AUC")
+    name = re.sub(r"(?<=negative_bound)_\d+", "", name.removeprefix("label."))  # how many draws it is taken over
+    return NAMES.get(name) or name.replace(".", ", ").replace("_", " ").replace("auc", "AUC")
 
 
 def best_of(name: str, values: Mapping[str, float]) -> str | None:

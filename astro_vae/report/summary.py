@@ -127,9 +127,11 @@ def _against_references(results: SurveyResults, chosen: ModelResults, measures: 
     name, ours = _misfit(measures), _error(measures)
     words = MISFITS[name.partition(".")[2]][1] if name else ""
     mean = measures.get(f"{name}_{words.replace(' ', '_')}")
-    if ours and mean and ours.value > 0:
-        yield Markup("{} reconstructs {} times better than the {} ({} against {}).").format(
-            chosen.name, number(mean.value / ours.value, 2), words, number(ours.value), number(mean.value))
+    if ours and mean and min(ours.value, mean.value) > 0:
+        times = mean.value / ours.value
+        yield Markup("{} reconstructs {} times {} than the {} ({} against {}).").format(
+            chosen.name, number(max(times, 1 / times), 2), "better" if times >= 1 else "worse", words,
+            number(ours.value), number(mean.value))
     for other in results.models:
         alike = other.is_linear and other.settings.get("latents") == chosen.settings.get("latents")
         theirs = _error(flat(other.metrics))

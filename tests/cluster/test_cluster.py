@@ -32,11 +32,9 @@ def cluster() -> Iterator[None]:
     """Start the cluster; skip where that is not possible."""
     if reason := mini_slurm.why_not():
         pytest.skip(reason)
-    try:
-        mini_slurm.start()
-        yield
-    finally:
-        mini_slurm.stop()
+    mini_slurm.start()
+    yield
+    mini_slurm.stop()
 
 
 class Story:

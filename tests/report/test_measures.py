@@ -34,3 +34,5 @@ def test_names_in_words() -> None:
     assert words("mse_per_label.FRI") == "mean squared error, FRI"
     assert words("label.log_loss_raw") == "log loss raw"
     assert words("hybrid_auc") == "hybrid AUC"
+    assert words("negative_bound_50") == words("negative_bound") == "negative importance-weighted bound (nat)"
+    assert words("label.accuracy_most_frequent") == "label accuracy of the most frequent"
