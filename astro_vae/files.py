@@ -89,11 +89,17 @@ def step_lock(folder: Path, step: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
+def hand_lock(folder: Path, step: str, process: int) -> None:
+    """Put the lock that this process holds in the name of a child, which goes on if this process alone is killed."""
+    write_text(folder / f".{step}.lock", json.dumps(_owner(process)))
+
+
+def _owner(process: int) -> dict[str, Any]:
+    return {"host": socket.gethostname(), "process": process, "started": _started(process), **slurm.this_job()}
+
+
 def _take(path: Path, step: str) -> None:
-    mine = {
-        "host": socket.gethostname(), "process": os.getpid(), "started": _started(os.getpid()),
-        **slurm.this_job(),
-    }
+    mine = _owner(os.getpid())
     candidate = path.with_name(f"{path.name}-{socket.gethostname()}-{os.getpid()}")
     candidate.write_text(json.dumps(mine))
     try:

@@ -15,7 +15,7 @@ import yaml
 
 from astro_vae import slurm
 from astro_vae.errors import UserError
-from astro_vae.files import step_lock
+from astro_vae.files import hand_lock, step_lock
 
 END_SECONDS = 300.0
 
@@ -70,7 +70,7 @@ def run_workflow(
         _end_jobs_of_killed_runs(folder, profile)
         if _has_lock(folder):
             _call([*command, "--unlock"], folder)
-        return _call([*command, "--rerun-incomplete", *words], folder)
+        return _call([*command, "--rerun-incomplete", *words], folder, locked=True)
 
 
 def _end_jobs_of_killed_runs(folder: Path, profile: Path | None) -> None:
@@ -121,9 +121,14 @@ def _says(command: str, folder: Path) -> str:
     return subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _call(command: list[str], folder: Path) -> int:
-    """Run a command; an interrupt from the keyboard reaches it too, and it ends by itself."""
+def _call(command: list[str], folder: Path, *, locked: bool = False) -> int:
+    """Run a command; an interrupt from the keyboard reaches it too, and it ends by itself.
+
+    With `locked`, the lock of the run is in its name: it may outlive this process, and is the one that submits jobs.
+    """
     process = subprocess.Popen(command, cwd=folder, env=os.environ)
+    if locked:
+        hand_lock(folder / "results", "run", process.pid)
     while True:
         try:
             return process.wait()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from astro_vae import runner, slurm
 from astro_vae.errors import UserError
+from astro_vae.files import is_alive
 from astro_vae.runner import run_workflow
 
 
@@ -26,7 +31,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Note the commands instead of running them."""
     commands: list[list[str]] = []
 
-    def note(command: list[str], folder: Path) -> int:
+    def note(command: list[str], folder: Path, *, locked: bool = False) -> int:
         commands.append(command[3:])
         return 0
 
@@ -127,6 +132,32 @@ def test_words_after_two_dashes_reach_snakemake() -> None:
 
 def test_the_interpreter_of_the_run_is_this_one(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr(runner, "_call", lambda command, folder: commands.append(command) or 0)
+    monkeypatch.setattr(runner, "_call", lambda command, folder, **_: commands.append(command) or 0)
     run_workflow(project / "config.yaml", folder=project)
     assert commands[0][:3] == [sys.executable, "-m", "snakemake"]
+
+
+def test_where_the_command_alone_was_killed_a_second_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "snakemake.py").write_text("import sys; sys.stdin.read()")  # stays until its input is closed
+    code = "from astro_vae.runner import *; run_workflow(Path('config.yaml').absolute())"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")])}
+    head = subprocess.Popen([sys.executable, "-c", code], cwd=project, stdin=subprocess.PIPE, env=environment)
+    lock = project / "results" / ".run.lock"
+    deadline = time.monotonic() + 60
+    while not lock.exists() or json.loads(lock.read_text())["process"] == head.pid:
+        assert time.monotonic() < deadline, "the run did not begin"
+        time.sleep(0.02)
+    child = json.loads(lock.read_text())["process"]
+    head.kill()
+    head.wait()
+    with pytest.raises(UserError, match=f"step 'run' is already running .process {child} "):
+        run_workflow(project / "config.yaml", folder=project)
+    assert head.stdin is not None
+    head.stdin.close()
+    while is_alive(child):
+        assert time.monotonic() < deadline, "the run did not end"
+        time.sleep(0.02)
+    monkeypatch.setattr(runner, "_call", lambda command, folder, **_: 7)
+    assert run_workflow(project / "config.yaml", folder=project) == 7
