@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,8 +93,8 @@ def told(table: Any) -> str:
     """Count the objects of a survey, and the reasons of those that cannot be used."""
     refused = table[table["status"] != "ok"]
     absent = refused["reason"].str.match(AT_ARCHIVE)
-    reasons = refused["reason"][~absent].str.partition(":")[0].value_counts()
-    why = "".join(f"\n  {number} {reason}" for reason, number in reasons.items())
+    reasons = Counter(reason.partition(":")[0] for reason in refused["reason"][~absent])
+    why = "".join(f"\n  {number} {reason}" for reason, number in sorted(reasons.items()))
     return (f"{len(table) - len(refused)} of {len(table)} objects usable, {absent.sum()} not at the archive, "
             f"{(~absent).sum()} refused; report.html is there{why}")
 

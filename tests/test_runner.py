@@ -142,7 +142,8 @@ def test_where_the_command_alone_was_killed_a_second_is_refused(
 ) -> None:
     (project / "snakemake.py").write_text("import sys; sys.stdin.read()")  # stays until its input is closed
     code = "from astro_vae.runner import *; run_workflow(Path('config.yaml').absolute())"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")])}
+    places = [str(project), str(Path(runner.__file__).parents[1])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     head = subprocess.Popen([sys.executable, "-c", code], cwd=project, stdin=subprocess.PIPE, env=environment)
     lock = project / "results" / ".run.lock"
     deadline = time.monotonic() + 60
