@@ -129,9 +129,9 @@ def _against_references(results: SurveyResults, chosen: ModelResults, measures: 
     mean = measures.get(f"{name}_{words.replace(' ', '_')}")
     if ours and mean and min(ours.value, mean.value) > 0:
         times = mean.value / ours.value
-        yield Markup("{} reconstructs {} times {} than the {} ({} against {}).").format(
-            chosen.name, number(max(times, 1 / times), 2), "better" if times >= 1 else "worse", words,
-            number(ours.value), number(mean.value))
+        much = Markup("{} times {} than").format(number(max(times, 1 / times), 2), "better" if times > 1 else "worse")
+        yield Markup("{} reconstructs {} the {} ({} against {}).").format(
+            chosen.name, much if abs(times - 1) >= 0.05 else "as well as", words, number(ours.value), number(mean.value))
     for other in results.models:
         alike = other.is_linear and other.settings.get("latents") == chosen.settings.get("latents")
         theirs = _error(flat(other.metrics))

@@ -11,9 +11,11 @@ from astro_vae.report.measures import flat
 from astro_vae.report.summary import _against_references
 
 
-@pytest.mark.parametrize(("error", "said"), [(0.5, "4.0 times better"), (4.0, "2.0 times worse")])
+@pytest.mark.parametrize(("error", "said"), [
+    (0.5, "4.0 times better than"), (4.0, "2.0 times worse than"), (1.99, "as well as"),
+])
 def test_a_model_is_better_or_worse_than_the_mean_image(error: float, said: str) -> None:
     chosen: Any = SimpleNamespace(name="cvae", settings={}, metrics={}, is_linear=False)
     measures = flat({"test": {"mse": {"mean": error}, "mse_mean_image": {"mean": 2.0}}})
     (line,) = _against_references(cast(Any, SimpleNamespace(models=[chosen])), chosen, measures)
-    assert line.startswith(f"cvae reconstructs {said} than the mean image")
+    assert line.startswith(f"cvae reconstructs {said} the mean image (")
