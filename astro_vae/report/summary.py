@@ -131,7 +131,8 @@ def _against_references(results: SurveyResults, chosen: ModelResults, measures: 
         times = mean.value / ours.value
         much = Markup("{} times {} than").format(number(max(times, 1 / times), 2), "better" if times > 1 else "worse")
         yield Markup("{} reconstructs {} the {} ({} against {}).").format(
-            chosen.name, much if abs(times - 1) >= 0.05 else "as well as", words, number(ours.value), number(mean.value))
+            chosen.name, much if abs(times - 1) >= 0.05 else "as well as", words, number(ours.value),
+            number(mean.value))
     for other in results.models:
         alike = other.is_linear and other.settings.get("latents") == chosen.settings.get("latents")
         theirs = _error(flat(other.metrics))
