@@ -1,4 +1,7 @@
-"""Choose where a training runs, and in which arithmetic."""
+"""Choose where a training runs, and in which arithmetic.
+
+Lightning takes seconds to import, and only a training needs it.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,17 @@ import contextlib
 import logging
 import platform
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning_fabric
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import nn
 
 from astro_vae.errors import UserError
 from astro_vae.settings import ExecutionSettings
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def open_fabric(module: nn.Module, precision: str, execution: ExecutionSettings) -> Fabric:
@@ -31,6 +34,9 @@ def open_fabric(module: nn.Module, precision: str, execution: ExecutionSettings)
     UserError
         If a GPU is asked for and there is none.
     """
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
+
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would announce its precision
     has_gpu = torch.cuda.is_available()
     if execution.device == "cuda" and not has_gpu:
@@ -59,6 +65,8 @@ def matmul_precision(precision: str) -> Iterator[None]:
 
 def ran_on(fabric: Fabric) -> dict[str, str | int]:
     """Say what a training runs on: what its last digits depend on."""
+    import lightning_fabric
+
     on_gpu = fabric.device.type == "cuda"
     name = torch.cuda.get_device_name(fabric.device) if on_gpu else _processor().get("cpu_name", platform.machine())
     return {

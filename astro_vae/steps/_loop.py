@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from signal import Signals
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from astro_vae.errors import UserError
@@ -18,6 +17,9 @@ from astro_vae.steps._objective import Objective, validate
 from astro_vae.steps._progress import TrainingProgress
 from astro_vae.steps._training_data import Stream, TrainingData
 from astro_vae.trained import Model
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass
