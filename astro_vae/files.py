@@ -162,9 +162,13 @@ def is_alive(process: int) -> bool:
 
 
 def _started(process: int) -> str:
-    """Return the start of a process in ticks of the clock since the last boot; empty where it is not told."""
+    """Return the start of a process in ticks of the clock since the last boot; empty where it is not told.
+
+    Nor is it of a process that has ended and whose end its parent has not asked for: it does nothing any more.
+    """
     try:
-        # The name of the command, in parentheses, may hold blanks; the start is the 20th field after it.
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+        # The name of the command, in parentheses, may hold blanks; state and start are first and 20th after it.
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else fields[19]
     except OSError:
         return ""

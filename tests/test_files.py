@@ -8,11 +8,12 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from astro_vae import slurm
+from astro_vae import files, slurm
 from astro_vae.errors import UserError
 from astro_vae.files import atomic, checksum, read_json, step_lock, write_json, write_text
 
@@ -120,6 +121,19 @@ def test_the_lock_of_a_process_whose_number_was_given_again_is_taken_over(tmp_pa
     lock(tmp_path, process=os.getpid(), started="1")
     with step_lock(tmp_path, "train"):
         pass
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the start of a process is not told here")
+def test_the_lock_of_a_process_that_has_ended_unnoticed_is_taken_over(tmp_path: Path) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    lock(tmp_path, process=child.pid, started=files._started(child.pid))
+    child.kill()
+    deadline = time.monotonic() + 30
+    while files._started(child.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with step_lock(tmp_path, "train"):
+        pass
+    child.wait()
 
 
 def test_the_lock_of_another_host_is_left_alone(tmp_path: Path) -> None:

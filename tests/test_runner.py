@@ -13,7 +13,7 @@ import pytest
 
 from astro_vae import runner, slurm
 from astro_vae.errors import UserError
-from astro_vae.files import is_alive
+from astro_vae.files import _started
 from astro_vae.runner import run_workflow
 
 
@@ -157,7 +157,7 @@ def test_where_the_command_alone_was_killed_a_second_is_refused(
         run_workflow(project / "config.yaml", folder=project)
     assert head.stdin is not None
     head.stdin.close()
-    while is_alive(child):
+    while _started(child):
         assert time.monotonic() < deadline, "the run did not end"
         time.sleep(0.02)
     monkeypatch.setattr(runner, "_call", lambda command, folder, **_: 7)

@@ -8,6 +8,7 @@ Slurm or munge of the machine is left alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -86,8 +87,7 @@ def stop() -> None:
         while _says("squeue", "--noheader") and time.monotonic() < deadline:
             time.sleep(0.5)
     pids = [BASE / "run" / f"{name}.pid" for name in (*(f"slurmd-{n}" for n in NODES), "slurmctld", "munged")]
-    for path in pids:
-        _end(path)
+    _end(pids)
     for name in FILES:
         if _is_ours(SYSTEM / name):
             (SYSTEM / name).unlink()
@@ -142,22 +142,29 @@ def _wait(what: str, ready: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def _end(path: Path) -> None:
-    """End the process of a pid file, if it is one of the daemons."""
-    if not path.exists():
-        return
-    pid = int(path.read_text())
-    try:
-        if not path.stem.startswith(Path(f"/proc/{pid}/comm").read_text().strip()):
-            return
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + 20
-        while Path(f"/proc/{pid}").exists():
-            if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGKILL)
+def _end(paths: list[Path]) -> None:
+    """End the daemons of these pid files, all at once."""
+    pids = [pid for path in paths if path.exists() and _is_daemon(pid := int(path.read_text()), path.stem)]
+    for sign, seconds in ((signal.SIGTERM, 20), (signal.SIGKILL, 5)):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sign)
+        deadline = time.monotonic() + seconds
+        while (pids := [pid for pid in pids if _command(pid)]) and time.monotonic() < deadline:
             time.sleep(0.1)
-    except (FileNotFoundError, ProcessLookupError):
-        return
+
+
+def _is_daemon(pid: int, name: str) -> bool:
+    """Tell whether a process is still the one whose pid file has this name, such as slurmd-n1."""
+    return bool(program := Path(_command(pid)).name) and name.startswith(program)
+
+
+def _command(pid: int) -> str:
+    """Return the program of a process; nothing where it has ended, whether or not somebody has noticed."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0]
+    except FileNotFoundError:
+        return ""
 
 
 if __name__ == "__main__":
