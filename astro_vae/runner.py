@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -122,15 +123,19 @@ def _says(command: str, folder: Path) -> str:
 
 
 def _call(command: list[str], folder: Path, *, locked: bool = False) -> int:
-    """Run a command; an interrupt from the keyboard reaches it too, and it ends by itself.
+    """Run a command; an interrupt from the keyboard reaches it too, and it ends by itself. SIGTERM is passed on.
 
     With `locked`, the lock of the run is in its name: it may outlive this process, and is the one that submits jobs.
     """
     process = subprocess.Popen(command, cwd=folder, env=os.environ)
     if locked:
         hand_lock(folder / "results", "run", process.pid)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -137,28 +137,44 @@ def test_the_interpreter_of_the_run_is_this_one(project: Path, monkeypatch: pyte
     assert commands[0][:3] == [sys.executable, "-m", "snakemake"]
 
 
-def test_where_the_command_alone_was_killed_a_second_is_refused(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (project / "snakemake.py").write_text("import sys; sys.stdin.read()")  # stays until its input is closed
-    code = "from astro_vae.runner import *; run_workflow(Path('config.yaml').absolute())"
+def started(project: Path, program: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a run in which a program stands for Snakemake; return the command, and the program's process."""
+    (project / "snakemake.py").write_text(program)
+    code = "from astro_vae.runner import *; raise SystemExit(run_workflow(Path('config.yaml').absolute()))"
     places = [str(project), str(Path(runner.__file__).parents[1])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     head = subprocess.Popen([sys.executable, "-c", code], cwd=project, stdin=subprocess.PIPE, env=environment)
-    lock = project / "results" / ".run.lock"
-    deadline = time.monotonic() + 60
-    while not lock.exists() or json.loads(lock.read_text())["process"] == head.pid:
+    lock, deadline = project / "results" / ".run.lock", time.monotonic() + 60
+    while not (project / "begun").exists() or json.loads(lock.read_text())["process"] == head.pid:
         assert time.monotonic() < deadline, "the run did not begin"
         time.sleep(0.02)
-    child = json.loads(lock.read_text())["process"]
+    return head, json.loads(lock.read_text())["process"]
+
+
+def test_a_second_is_refused_where_the_command_alone_was_killed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, child = started(project, "import sys; open('begun', 'w'); sys.stdin.read()")  # until its input is closed
     head.kill()
     head.wait()
     with pytest.raises(UserError, match=f"step 'run' is already running .process {child} "):
         run_workflow(project / "config.yaml", folder=project)
     assert head.stdin is not None
     head.stdin.close()
-    while _started(child):
-        assert time.monotonic() < deadline, "the run did not end"
+    deadline = time.monotonic() + 60
+    while _started(child) and time.monotonic() < deadline:
         time.sleep(0.02)
     monkeypatch.setattr(runner, "_call", lambda command, folder, **_: 7)
     assert run_workflow(project / "config.yaml", folder=project) == 7
+
+
+def test_a_signal_to_end_is_passed_on(project: Path) -> None:
+    program = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); open('begun', 'w'); " \
+        "sys.stdin.read()"
+    head, child = started(project, program)
+    head.terminate()
+    assert head.wait(60) == 9
+    assert not _started(child)
+    assert not (project / "results" / ".run.lock").exists()
+    assert head.stdin is not None
+    head.stdin.close()
