@@ -55,6 +55,8 @@ class Services:
         From right ascension and declination (deg) to the FITS file that a good answer holds, or None if it has none.
     archive : Path, optional
         Folder whose files lie below the same address, named after their hosts.
+    pause : float
+        Seconds that the FIRST cutout server takes for an answer.
     """
 
     def __init__(self) -> None:
@@ -63,6 +65,7 @@ class Services:
         self.cards: dict[str, Any] = {}
         self.draw: Callable[[float, float], bytes | None] = lambda ra, dec: cutout(ra, dec, **self.cards)
         self.archive: Path | None = None
+        self.pause = 0.0
         self.queries: list[dict[str, str]] = []
         self.files: dict[str, bytes] = {}
         self.requests = self.together = self.most = 0
@@ -145,6 +148,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         query = {k: v[0] for k, v in parse_qs(body).items()}
         hours, dec = (float(x) for x in query["RA"].split())
         status, content = services.answer(query, 15 * hours, dec)
+        time.sleep(services.pause)
         with services.lock:
             services.together -= 1
         self._send(status if self.path == "/m/sundog.stsci.edu/cgi-bin/firstcutout" else 404, content or b"")

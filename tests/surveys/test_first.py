@@ -205,6 +205,7 @@ def test_a_service_out_of_reach_is_not_asked_for_each(services: Services, tmp_pa
 
 def test_few_are_asked_for_at_the_same_time(services: Services, tmp_path: Path) -> None:
     rows = table(tmp_path, "ra,dec\n" + "".join(f"{i + 1},10\n" for i in range(24)))
+    services.pause = 0.05  # else one may be answered before the next is asked
     manifest, found = get(source(rows, service="first"), tmp_path / "data", downloads=16)
     assert (manifest["status"] == "ok").all()
     assert [round(c.ra) for c in found] == list(range(1, 25))
