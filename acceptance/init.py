@@ -119,7 +119,7 @@ def _claiming(content: bytes) -> bytes:
     return header.replace(b"NAXIS2  =                  150", b"NAXIS2  =              1000000", 1)
 
 
-CASES: dict[str, Callable[[Path], list[str]]] = {"frdeep": frdeep, "rgc": rgc, "mosaic": mosaic, "half": half}
+CASES: dict[str, Callable[[Path], list[str]]] = {"frdeep": frdeep, "mosaic": mosaic, "half": half, "rgc": rgc}
 REFUSED = {"mosaic": 1, "half": 29}  # at least
 
 
