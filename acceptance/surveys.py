@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,7 @@ def sky(folder: Path, cutouts: Path) -> Callable[[float, float], bytes | None]:
     known = {(round(float(p.name[4:11]), 3), round(float(p.name[11:19]), 3)): p for p in cutouts.glob("*.fits")}
 
     def image(ra: float, dec: float) -> bytes | None:
-        number = int(1e6 * ra) + int(1e6 * (dec + 90))
+        number = zlib.crc32(f"{ra:.6f} {dec:.6f}".encode())
         for place in known:  # names have three digits, of positions that were cut and not rounded now and then
             if abs(place[0] - ra) < 0.0015 and abs(place[1] - dec) < 0.0015:
                 return known[place].read_bytes()
