@@ -6,6 +6,7 @@ import http.server
 import io
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,7 +134,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if status != 200 or (content is not None and content[:1] in (b"", b"<")):
             self._send(status, content or b"")
             return
-        name = f"skv{len(self.services.queries)}"
+        name = f"skv{uuid.uuid4().hex}"  # queries come at the same time
         if content is not None:
             self.services.files[name] = content
         self._send(200, ANSWER.format(name=name).encode())

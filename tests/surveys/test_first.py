@@ -203,13 +203,16 @@ def test_a_service_out_of_reach_is_not_asked_for_each(services: Services, tmp_pa
         assert manifest["reason"][1:].unique().tolist() == ["the service sent a page without its list of surveys"]
 
 
-def test_few_are_asked_for_at_the_same_time(services: Services, tmp_path: Path) -> None:
+@pytest.mark.parametrize("service", ["skyview", "first"])
+def test_few_are_asked_for_at_the_same_time(services: Services, tmp_path: Path, service: str) -> None:
     rows = table(tmp_path, "ra,dec\n" + "".join(f"{i + 1},10\n" for i in range(24)))
     services.pause = 0.05  # else one may be answered before the next is asked
-    manifest, found = get(source(rows, service="first"), tmp_path / "data", downloads=16)
+    manifest, found = get(source(rows, service=service), tmp_path / "data", downloads=16)
     assert (manifest["status"] == "ok").all()
     assert [round(c.ra) for c in found] == list(range(1, 25))
-    assert 1 < services.most <= _asking.PARALLEL
+    assert not any(c.reason for c in found)  # each has its own
+    if service == "first":
+        assert 1 < services.most <= _asking.PARALLEL
 
 
 @pytest.mark.parametrize(
