@@ -28,7 +28,7 @@ NODES = ("n1", "n2", "n3")
 FILES = ("slurm.conf", "gres.conf", "cgroup.conf")
 PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
-PATIENCE = ("--option=Acquire::Retries=2", "--option=Acquire::http::Timeout=30")  # of apt-get, where there is no network
+PATIENCE = ("--option=Acquire::Retries=2", "--option=Acquire::http::Timeout=30")  # of apt-get without a network
 IDLE = ("chrt", "--idle", "0")
 
 

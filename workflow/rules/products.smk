@@ -61,6 +61,7 @@ rule generate:
         h5=f"{MODEL}/samples.h5",
         fits=f"{MODEL}/samples.fits",
         tracks=f"{MODEL}/tracks.fits",
+        interpolations=f"{MODEL}/interpolations.png",
         traversals=f"{MODEL}/traversals.png",
         grid=report(
             f"{MODEL}/samples.png",
