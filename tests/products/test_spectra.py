@@ -308,7 +308,7 @@ def test_the_catalog_has_what_is_measured_in_the_reconstruction(survey: Survey) 
     catalog = pd.read_parquet(survey.folder / "em_pca" / "latents.parquet").set_index("object_id")
     ratio = catalog["model_continuum"] / catalog["continuum"]
     assert ratio.drop(STRANGE).between(0.97, 1.03).all()  # in the unit of the survey, not in that of the view
-    assert catalog["model_hb_ew"].notna().any()
+    assert catalog["model_hb_ew"].isna().all()  # the bins of this survey are wider than a line
     assert "ra=9.000000d&dec=0.000000d" in catalog.loc["s01", "link"]
     with fits.open(survey.folder / "em_pca" / "latents.fits") as file:
         header = file[1].header
