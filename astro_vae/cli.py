@@ -30,10 +30,14 @@ Model = Annotated[
     Path, typer.Argument(help="A trained model: results/<run>/<survey>/<model>, or model/ in it.", exists=True)
 ]
 Places = Annotated[
-    list[Path], typer.Argument(help="FITS, PNG or JPEG images, folders of them, or one objects.h5.", exists=True)
+    list[Path],
+    typer.Argument(help="Images, or spectra (spec-*.fits, tables), folders of them, or one objects.h5.", exists=True),
 ]
 Labels = Annotated[
-    Path | None, typer.Option(help="CSV with columns `file`, `label`, and others to carry along.", exists=True)
+    Path | None, typer.Option(
+        "--labels", "--redshifts", exists=True,
+        help="CSV with columns `file` and `label`, or of spectra `redshift` or `z`, and others to carry along.",
+    )
 ]
 PixelArcsec = Annotated[float | None, typer.Option(help="Side of a pixel (arcsec), where the files do not say it.")]
 Beam = Annotated[
@@ -41,6 +45,11 @@ Beam = Annotated[
     typer.Option(help="Beam: major and minor axis (FWHM, arcsec), position angle (deg), where the files do not say."),
 ]
 Unit = Annotated[str | None, typer.Option(help="Unit of FITS files without a BUNIT, such as Jy/beam.")]
+Wavelengths = Annotated[
+    str | None, typer.Option(help="Wavelengths of tables of spectra: air, vacuum, or header (what it says).")
+]
+WavelengthUnit = Annotated[str | None, typer.Option(help="Unit of wavelengths, where tables do not say it.")]
+FluxUnit = Annotated[str | None, typer.Option(help="Unit of flux densities, where tables do not say it.")]
 AllowMismatch = Annotated[
     bool, typer.Option("--allow-mismatch", help="Take objects unlike those of the training, with a warning.")
 ]
@@ -88,12 +97,16 @@ app.command()(init)
 def encode(
     model: Model, files: Places, out: Annotated[Path, typer.Option(help="Table: .fits, .parquet, .vot or .csv.")],
     labels: Labels = None, pixel_arcsec: PixelArcsec = None, beam: Beam = None, unit: Unit = None,
+    wavelengths: Wavelengths = None, wavelength_unit: WavelengthUnit = None, flux_unit: FluxUnit = None,
     allow_mismatch: AllowMismatch = False,
 ) -> None:
     """Encode new objects: latents and label probabilities, with the columns of the workflow's latents.*."""
     from astro_vae.products.new_objects import encode_new
 
-    known = _known(labels, pixel_arcsec, beam, unit)
+    known = _known(
+        labels=None if labels is None else str(labels), pixel_arcsec=pixel_arcsec, beam=beam, unit=unit,
+        wavelengths=wavelengths, wavelength_unit=wavelength_unit, flux_unit=flux_unit,
+    )
     encode_new(model, files, out=out, known=known, allow_mismatch=allow_mismatch)
 
 
@@ -101,23 +114,27 @@ def encode(
 def score(
     model: Model, files: Places, out: Annotated[Path, typer.Option(help="Table: .fits, .parquet, .vot or .csv.")],
     labels: Labels = None, pixel_arcsec: PixelArcsec = None, beam: Beam = None, unit: Unit = None,
+    wavelengths: Wavelengths = None, wavelength_unit: WavelengthUnit = None, flux_unit: FluxUnit = None,
     allow_mismatch: AllowMismatch = False,
 ) -> None:
     """Score how strange new objects are to a model, with the columns of the workflow's anomalies.*."""
     from astro_vae.products.new_objects import score_new
 
-    known = _known(labels, pixel_arcsec, beam, unit)
+    known = _known(
+        labels=None if labels is None else str(labels), pixel_arcsec=pixel_arcsec, beam=beam, unit=unit,
+        wavelengths=wavelengths, wavelength_unit=wavelength_unit, flux_unit=flux_unit,
+    )
     score_new(model, files, out=out, known=known, allow_mismatch=allow_mismatch)
 
 
 @app.command()
 def generate(
-    model: Model, out: Annotated[Path, typer.Option(help="Samples: .fits (a cube per label), .h5 or .png.")],
+    model: Model, out: Annotated[Path, typer.Option(help="Samples: .fits (a cube or table per label), .h5 or .png.")],
     label: Annotated[str | None, typer.Option(help="Label of the samples; all by their natural frequencies.")] = None,
     n: Annotated[int, typer.Option("--n", help="Number of samples.", min=1)] = 100,
     seed: Annotated[int, typer.Option(help="The same seed gives the same samples.")] = 1,
 ) -> None:
-    """Generate images from a trained model."""
+    """Generate images or spectra from a trained model."""
     from astro_vae.products.new_samples import generate_new
 
     generate_new(model, label=label, n=n, seed=seed, out=out)
@@ -148,13 +165,10 @@ def estimate(
     print(told(config, device=device))
 
 
-def _known(
-    labels: Path | None, pixel_arcsec: float | None, beam: tuple[float, float, float] | None, unit: str | None
-) -> dict[str, object]:
-    """Return what the user says of the files, as settings of the survey `folder`."""
-    table = None if labels is None else str(labels)
-    told = {"labels": table, "pixel_arcsec": pixel_arcsec, "beam": beam, "unit": unit}
+def _known(**told: object) -> dict[str, object]:
+    """Return what the user says of the files, as settings of the survey of own files of the model's kind."""
     return {name: value for name, value in told.items() if value is not None}
+
 
 @app.command()
 def docs(

@@ -20,6 +20,8 @@ COLUMNS = {
     "north_deg": Column("Angle of North from the direction of growing rows, towards East", "deg", "pos.posAng"),
 }
 """Columns of what is known of an image before it is measured."""
+VALUES_DEPEND_ON = ()
+"""Settings that change the values that are stored: none, they are those of the survey."""
 
 
 class Known(Protocol):

@@ -19,8 +19,8 @@ from astro_vae.kinds import kind
 from astro_vae.settings import PrepareSettings
 from astro_vae.surveys import folder
 from astro_vae.surveys.candidate import Candidate
-from astro_vae.surveys.fits import UnreadableImageError, image_names
-from astro_vae.surveys.listing import ENDINGS, FITS, PICTURES, list_images
+from astro_vae.surveys.fits import UnreadableFileError, image_names
+from astro_vae.surveys.listing import ENDINGS, FITS, PICTURES
 
 LOOK = 2000  # objects that are looked at, evenly spaced over all
 MEASURE = 200  # of these, objects whose size is measured
@@ -83,9 +83,8 @@ def look(source: folder.Source, *, progress: Progress = lambda items, total: ite
     top = Path(source.path)
     if not top.is_dir():
         raise UserError(f"{top}: no such folder; give the folder of your images by --images")
-    files = list_images(top, endings=source.endings, follow_links=source.follow_links)
-    if not files:
-        raise UserError(f"{top}: no images; known endings: {', '.join(source.endings or ENDINGS)}")
+    own = folder.own_files(source)
+    files = own.listed()
     rows = [{"path": path, "status": "failed" if fault else "ok", "reason": fault} for path, fault in files]
     manifest = pd.DataFrame(rows)
     if source.catalog:
@@ -101,7 +100,7 @@ def look(source: folder.Source, *, progress: Progress = lambda items, total: ite
     good = [path for path, fault in files if not fault]
     return Findings(
         source, files, Counter(_ending(path) for path, _ in files), sum((top / p).stat().st_size for p in good),
-        objects, pd.DataFrame(seen), _planes(top, good), len(folder.unmatched(source, files)),
+        objects, pd.DataFrame(seen), _planes(top, good), len(own.unmatched(path for path, _ in files)),
         1000 * clock.seconds / max(1, len(seen)),
     )
 
@@ -176,7 +175,7 @@ def _planes(top: Path, paths: list[str]) -> Counter[tuple[str, ...]]:
     for path in fits[:: max(1, len(fits) // MEASURE)]:
         try:
             names = image_names(top / path)
-        except (UnreadableImageError, OSError):
+        except (UnreadableFileError, OSError):
             continue
         if len(names) > 1:
             found[names] += 1

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astro_vae import kinds
 from astro_vae.errors import UserError
+from astro_vae.surveys import OWN_FILES
 
 TOLERANCE = 0.05
 """Pixel scale and beam may lie outside the range of the training by this part of themselves, which is about what
 an augmentation does to sizes."""
-OWN_FILES = "folder"  # the survey of files that say nothing of a survey
 
 WORDS = {
     "pixel_arcsec": "pixel scale", "bmaj_arcsec": "major axis of the beam", "bmin_arcsec": "minor axis of the beam",
@@ -21,7 +22,7 @@ WORDS = {
 
 
 def differences(attributes: Mapping[str, Any], contract: Mapping[str, Any]) -> list[str]:
-    """Say in what a whole file differs: survey, scaled or not, unit.
+    """Say in what a whole file differs: survey, scaled or not, unit, and how its values were made of those measured.
 
     Parameters
     ----------
@@ -42,14 +43,24 @@ def differences(attributes: Mapping[str, Any], contract: Mapping[str, Any]) -> l
         )
     found = []
     surveys = attributes["survey"], contract["survey"]
-    if surveys[0] != surveys[1] and OWN_FILES not in surveys:
+    if surveys[0] != surveys[1] and not {*surveys} & {*OWN_FILES.values()}:
         found.append(f"they are of the survey '{surveys[0]}', not '{surveys[1]}'")
     if bool(attributes["scaled"]) != bool(contract["scaled"]):
         sorts = {True: "8-bit images without a flux scale", False: "physical images"}
         found.append(f"they are {sorts[bool(attributes['scaled'])]}, not {sorts[bool(contract['scaled'])]}")
     elif attributes["unit"] != contract["unit"]:
         found.append(f"their unit is '{attributes['unit']}', not '{contract['unit']}'")
-    return found
+    return [*found, *_otherwise_prepared(attributes, contract)]
+
+
+def _otherwise_prepared(attributes: Mapping[str, Any], contract: Mapping[str, Any]) -> list[str]:
+    """Name the settings of `prepare` on which values depend, and which are not those of the training."""
+    theirs, ours = (attributes.get("settings") or {}).get("prepare") or {}, contract.get("prepare") or {}
+    names = [name for name in kinds.kind(contract["kind"]).cut.VALUES_DEPEND_ON if name in theirs and name in ours]
+    return [
+        f"they were prepared with prepare.{name} {theirs[name]}, not {ours[name]}" for name in names
+        if theirs[name] != ours[name]
+    ]
 
 
 def differences_of_each(table: pd.DataFrame, contract: Mapping[str, Any]) -> np.ndarray:

@@ -96,15 +96,17 @@ def latents_of(
     """Return the latent catalog of new objects.
 
     It has the columns of the workflow's catalog and `status`; refused objects stand at the end with their reason.
-    Images are taken in blocks, so the memory does not grow with them, but for the rows of the table.
+    Objects are taken in blocks, so the memory does not grow with them, but for the rows of the table.
 
     Parameters
     ----------
     result : Result
     places : sequence of Path or str
-        Images, folders of images, or one object file.
+        Images or spectra, as the model was trained on, folders of them, or one object file.
     known : mapping, optional
-        What the files do not say: `labels` (a CSV), `pixel_arcsec`, `beam`, `unit`; see the survey `folder`.
+        What the files do not say: `labels` (a CSV, with the redshifts of spectra); of images `pixel_arcsec`, `beam`,
+        `unit`, see the survey `folder`; of spectra `wavelengths`, `wavelength_unit`, `flux_unit`, see
+        `spectra_folder`.
     allow_mismatch : bool
         Take objects that differ from those of the training.
 

@@ -19,6 +19,8 @@ COLUMNS = {
     "ebv": Column("Galactic colour excess E(B-V); taken out by default", "mag", "phot.color.excess"),
 }
 """Columns of what is known of a spectrum before it is measured."""
+VALUES_DEPEND_ON = ("grid", "extinction", "r_v", "sky_lines", "errors", "min_valid")
+"""Settings that change the values that are stored."""
 
 OUTSIDE, INVALID, SKY_LINE = 1, 2, 4
 """Bits of the stored mask: beyond the ends of the spectrum, no valid pixels, a line of the night sky."""

@@ -52,6 +52,9 @@ SURVEYS: dict[str, ModuleType] = {
 SOURCES: dict[str, type[settings.SourceSettings]] = {name: module.Source for name, module in SURVEYS.items()}
 """The class of `source:` in a configuration file, by survey."""
 
+OWN_FILES = {module.KIND: name for name, module in (("folder", folder), ("spectra_folder", spectra_folder))}
+"""The survey of a person's own files, by kind of data."""
+
 
 def survey(name: str) -> ModuleType:
     """Return the module of a survey, or raise a `UserError` that lists the known ones."""

@@ -114,11 +114,11 @@ def _check(path: Path) -> None:
     """Raise an error if a FITS file cannot be read, or has nothing in it."""
     import numpy as np
 
-    from astro_vae.surveys.fits import UnreadableImageError, read_fits_image
+    from astro_vae.surveys.fits import UnreadableFileError, read_fits_image
 
     try:
         values = read_fits_image(path).values
-    except UnreadableImageError as error:
+    except UnreadableFileError as error:
         raise FailedError(str(error)) from None
     finite = values[np.isfinite(values)]
     if not finite.size or finite.min() == finite.max():

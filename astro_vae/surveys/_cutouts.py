@@ -43,11 +43,11 @@ def read_cutouts(folder: Path, manifest: pd.DataFrame, known: Callable[[str], Ca
 
 
 def _with_image(known: Candidate, path: Path) -> Candidate:
-    from astro_vae.surveys.fits import UnreadableImageError, read_fits_image
+    from astro_vae.surveys.fits import UnreadableFileError, read_fits_image
 
     try:
         image = read_fits_image(path)
-    except UnreadableImageError as error:
+    except UnreadableFileError as error:
         return replace(known, reason=str(error))
     return replace(
         known, values=image.values, unit=image.unit, ra=image.ra, dec=image.dec, pixel_arcsec=image.pixel_arcsec,

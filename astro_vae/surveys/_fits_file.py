@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-MAX_BYTES = 2**29  # of an image that is read whole, and of a packed file when it is unpacked
+MAX_BYTES = 2**29  # of an image or table that is read whole, and of a packed file when it is unpacked
 CHUNK = 2**20
 PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 
-class UnreadableImageError(Exception):
-    """A file is no image that can be used; the message says why."""
+class UnreadableFileError(Exception):
+    """A file is no image or spectrum that can be used; the message says why."""
 
 
 @contextmanager
@@ -26,23 +26,23 @@ def open_fits(path: Path) -> Iterator[Any]:
 
     Raises
     ------
-    UnreadableImageError
+    UnreadableFileError
         If the file is empty, truncated, no FITS file, or unpacks to more than `MAX_BYTES`; damage that
         shows only while the file is open is told the same way.
     """
     from astropy.io import fits
 
     if path.stat().st_size == 0:
-        raise UnreadableImageError("empty file: 0 bytes")
+        raise UnreadableFileError("empty file: 0 bytes")
     try:
         if packing(path):
             _check_unpacked(path)
         with fits.open(path, memmap=False) as units:  # `section` of a unit reads what it needs
             yield units
-    except UnreadableImageError:
+    except UnreadableFileError:
         raise
     except Exception as error:  # damage shows in many ways: OSError, TypeError, ValueError, EOFError, zlib.error, …
-        raise UnreadableImageError(_damage(path, error)) from None
+        raise UnreadableFileError(_damage(path, error)) from None
 
 
 def packing(path: Path) -> Any:
@@ -50,7 +50,7 @@ def packing(path: Path) -> Any:
     with path.open("rb") as file:
         start = file.read(6)
     if start[:2] == b"PK":  # astropy would unpack it to the disk
-        raise UnreadableImageError("not a FITS file but a zip archive: unpack it")
+        raise UnreadableFileError("not a FITS file but a zip archive: unpack it")
     return next((opened for magic, opened in PACKED.items() if start.startswith(magic)), None)
 
 
@@ -61,7 +61,7 @@ def _check_unpacked(path: Path) -> None:
         while block := stream.read(CHUNK):
             size += len(block)
             if size > MAX_BYTES:
-                raise UnreadableImageError(f"packed file that unpacks to more than {MAX_BYTES >> 20} MiB: unpack it")
+                raise UnreadableFileError(f"packed file that unpacks to more than {MAX_BYTES >> 20} MiB: unpack it")
 
 
 def _damage(path: Path, error: Exception) -> str:
@@ -72,6 +72,20 @@ def _damage(path: Path, error: Exception) -> str:
     return f"damaged or truncated FITS file: {path.stat().st_size} bytes ({type(error).__name__}: {error})"
 
 
+def check_rows(unit: Any, most: int) -> None:
+    """Refuse a table with more rows than `most`, or than the file has bytes for, before a row of it is read."""
+    rows, width = int(unit.header["NAXIS2"]), int(unit.header["NAXIS1"])
+    info = unit.fileinfo()
+    path = Path(info["file"].name)
+    size = path.stat().st_size
+    if not packing(path) and info["datLoc"] + rows * width > size:
+        raise UnreadableFileError(
+            f"damaged or truncated FITS file: {size} bytes, and its header claims {rows} rows of {width} bytes"
+        )
+    if rows > most or rows * width > MAX_BYTES:
+        raise UnreadableFileError(f"too large to be one object: {rows} rows of {width} bytes")
+
+
 def image_unit(units: Any, hdu: int | str | None = None) -> Any:
     """Return the first two-dimensional image of an open file, or the one asked for by number or name.
 
@@ -79,20 +93,20 @@ def image_unit(units: Any, hdu: int | str | None = None) -> Any:
 
     Raises
     ------
-    UnreadableImageError
+    UnreadableFileError
         If there is none, or the file is shorter than its header claims.
     """
     if hdu is not None:
         try:
             chosen = units[hdu]
         except (KeyError, IndexError):
-            raise UnreadableImageError(f"no HDU {hdu!r}; the file has {_contents(units)}") from None
+            raise UnreadableFileError(f"no HDU {hdu!r}; the file has {_contents(units)}") from None
         if not is_plane(chosen):
-            raise UnreadableImageError(f"HDU {hdu!r} is no two-dimensional image; the file has {_contents(units)}")
+            raise UnreadableFileError(f"HDU {hdu!r} is no two-dimensional image; the file has {_contents(units)}")
     else:
         chosen = next((unit for unit in units if is_plane(unit)), None)
         if chosen is None:
-            raise UnreadableImageError(f"no two-dimensional image in the FITS file: it has {_contents(units)}")
+            raise UnreadableFileError(f"no two-dimensional image in the FITS file: it has {_contents(units)}")
     _check_claim(chosen)
     return chosen
 
@@ -117,13 +131,13 @@ def _check_claim(unit: Any) -> None:
     claimed = claimed_bytes(unit)
     if isinstance(unit, CompImageHDU):
         if math.prod(unit.tile_shape) * abs(unit.header["BITPIX"]) // 8 > MAX_BYTES:
-            raise UnreadableImageError(f"compressed image in tiles of more than {MAX_BYTES >> 20} MiB")
+            raise UnreadableFileError(f"compressed image in tiles of more than {MAX_BYTES >> 20} MiB")
         return
     info = unit.fileinfo()
     path = Path(info["file"].name)
     size = path.stat().st_size
     if not packing(path) and info["datLoc"] + claimed > size:
-        raise UnreadableImageError(
+        raise UnreadableFileError(
             f"damaged or truncated FITS file: {size} bytes, and its header claims {claimed} bytes of pixels"
         )
 
@@ -137,6 +151,6 @@ def check_size(unit: Any) -> None:
     """Refuse an image that is too large to be read whole."""
     if claimed_bytes(unit) > MAX_BYTES:
         shape = " x ".join(map(str, unit.shape))
-        raise UnreadableImageError(
+        raise UnreadableFileError(
             f"too large to be one object: {shape} pixels; give the positions of objects in it by source.catalog"
         )

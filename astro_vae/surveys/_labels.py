@@ -14,8 +14,15 @@ if TYPE_CHECKING:
 NAME_COLUMNS = ("file", "object_id")
 
 
-def read_labels(path: Path) -> dict[str, dict[str, Any]]:
+def read_labels(path: Path, wanted: tuple[str, ...] = ("label",)) -> dict[str, dict[str, Any]]:
     """Return the other columns of a table of labels by the name of the file; numbers where a column has only numbers.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV table.
+    wanted : tuple of str
+        Columns of which it has at least one.
 
     Raises
     ------
@@ -24,13 +31,14 @@ def read_labels(path: Path) -> dict[str, dict[str, Any]]:
     """
     table = _read_csv(path)
     key = next((name for name in NAME_COLUMNS if name in table), None)
-    if key is None or "label" not in table:
-        found = ", ".join(map(str, table.columns))
-        raise UserError(f"{path}: needs a column 'label' and a column 'file' or 'object_id'; found: {found}")
+    if key is None or not any(name in table for name in wanted):
+        found, one = ", ".join(map(str, table.columns)), "' or '".join(wanted)
+        raise UserError(f"{path}: needs a column '{one}' and a column 'file' or 'object_id'; found: {found}")
     table = table.dropna(subset=[key])
     if table[key].duplicated().any():
         raise UserError(f"{path}: '{table[key][table[key].duplicated()].iloc[0]}' has two rows; keep one of them")
-    table["label"] = table["label"].fillna("").str.strip()
+    if "label" in table:
+        table["label"] = table["label"].fillna("").str.strip()
     table.columns = [str(name).strip().replace("/", "_") for name in table.columns]  # "/" would nest a column
     return {str(row[key]): _without(row, NAME_COLUMNS) for row in table.to_dict("records")}
 

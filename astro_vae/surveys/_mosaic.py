@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_vae.surveys._fits_file import UnreadableImageError, image_unit, open_fits, packing
+from astro_vae.surveys._fits_file import UnreadableFileError, image_unit, open_fits, packing
 from astro_vae.surveys.candidate import Candidate
 from astro_vae.surveys.fits import Treatment, celestial, treated
 
@@ -49,18 +49,18 @@ class Mosaic:
 
     @classmethod
     def look(cls, path: Path, hdu: int | str | None) -> Mosaic:
-        """Read the header of a mosaic, or raise an `UnreadableImageError`."""
+        """Read the header of a mosaic, or raise an `UnreadableFileError`."""
         if packing(path):
-            raise UnreadableImageError("packed mosaic: unpack it (gunzip), so that parts of it can be read")
+            raise UnreadableFileError("packed mosaic: unpack it (gunzip), so that parts of it can be read")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with open_fits(path) as units:
                 unit = image_unit(units, hdu)
                 header, wcs = unit.header.copy(), celestial(unit.header)
                 if wcs is None:
-                    raise UnreadableImageError("mosaic without WCS: positions have no place in it")
+                    raise UnreadableFileError("mosaic without WCS: positions have no place in it")
                 if any(side != 1 for side in unit.shape[:-2]):
-                    raise UnreadableImageError(f"the axes of the sky are not the last two: {unit.shape}")
+                    raise UnreadableFileError(f"the axes of the sky are not the last two: {unit.shape}")
                 return cls(path, hdu, unit.shape[-2:], len(unit.shape) - 2, header, wcs)
 
     def pixels(self, sky: SkyCoord) -> np.ndarray:
@@ -116,7 +116,7 @@ def cutouts(
     for path in paths:
         try:
             mosaics.append(Mosaic.look(path, treatment.hdu))
-        except UnreadableImageError as error:
+        except UnreadableFileError as error:
             yield Candidate(path.relative_to(top).as_posix(), None, reason=str(error))
     places = _places(mosaics, objects)
     opened: Mosaic | None = None
@@ -161,7 +161,7 @@ def _cut(mosaic: Mosaic, place: np.ndarray, known: Candidate, treatment: Treatme
             warnings.simplefilter("ignore")
             centre = SkyCoord(known.ra, known.dec, unit="deg")
             image = treated(values, mosaic.header, wcs, treatment, side=side, centre=centre)
-    except UnreadableImageError as error:
+    except UnreadableFileError as error:
         return replace(known, reason=f"{mosaic.path.name}: {error}")
     except Exception as error:  # a file may be damaged in the middle, a header wrong in many ways
         return replace(known, reason=f"{mosaic.path.name}: damaged ({type(error).__name__}: {error})")

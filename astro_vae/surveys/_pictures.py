@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astro_vae.surveys._fits_file import UnreadableImageError
+from astro_vae.surveys._fits_file import UnreadableFileError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ def read_picture(path: Path) -> np.ndarray:
 
     Raises
     ------
-    UnreadableImageError
+    UnreadableFileError
         If it is no picture, damaged, or unpacks to more than memory should hold.
     """
     import numpy as np
@@ -32,10 +32,10 @@ def read_picture(path: Path) -> np.ndarray:
             with Image.open(path, formats=("PNG", "JPEG")) as image:
                 return np.ascontiguousarray(_grey(image)[::-1])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableImageError(f"too large to be one object: {str(error).partition(',')[0]}") from None
+        raise UnreadableFileError(f"too large to be one object: {str(error).partition(',')[0]}") from None
     except Exception as error:  # damage shows in many ways: OSError, SyntaxError, ValueError, zlib.error, …
         size = path.stat().st_size
-        raise UnreadableImageError("empty file: 0 bytes" if not size else f"no picture, or damaged: {error}") from None
+        raise UnreadableFileError("empty file: 0 bytes" if not size else f"no picture, or damaged: {error}") from None
 
 
 def _grey(image: Any) -> np.ndarray:

@@ -9,24 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_vae.spectra.spectrum import Spectrum
+from astro_vae.surveys._fits_file import UnreadableFileError, check_rows, open_fits, packing
 from astro_vae.surveys._sdss_sample import PIXEL_BITS
 
 if TYPE_CHECKING:
     import numpy as np
 
-ROW = (
-    "CLASS", "SUBCLASS", "Z", "Z_ERR", "ZWARNING", "RUN2D", "PLUG_RA", "PLUG_DEC", "SOURCETYPE", "OBJTYPE", "TARGETTYPE"
-)
+NUMERIC = ("Z", "Z_ERR", "ZWARNING", "PLUG_RA", "PLUG_DEC")
+ROW = (*NUMERIC, "CLASS", "SUBCLASS", "RUN2D", "SOURCETYPE", "OBJTYPE", "TARGETTYPE")
 """What is read of the catalogue's row, where the survey has it."""
 TFORM = re.compile(r"(\d*)([LXBIJKAEDCMPQ])")
 WIDTHS = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "P": 8, "M": 16, "Q": 16}
 NUMBERS = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 FITS_BLOCK = 2880  # bytes
 NEEDED = ("flux", "loglam", "ivar", "and_mask")
-
-
-class UnreadableSpectrumError(Exception):
-    """A file is no spectrum that can be used; the message says why."""
+MAX_PIXELS = 2**22  # of a spectrum; the longest echelle spectra have half a million
 
 
 @dataclass(frozen=True)
@@ -58,38 +55,30 @@ def read_spectrum_file(path: Path, bad_bits: tuple[str, ...] = ()) -> SpectrumFi
 
     Raises
     ------
-    UnreadableSpectrumError
+    UnreadableFileError
         If the file is empty, truncated, no FITS file or has not these tables.
     """
-    from astropy.io import fits
-
     size = path.stat().st_size
-    if size == 0:
-        raise UnreadableSpectrumError("empty file: 0 bytes")
-    if size % FITS_BLOCK:
-        raise UnreadableSpectrumError(f"truncated, or no FITS file: {size} bytes are not whole blocks of {FITS_BLOCK}")
+    if size % FITS_BLOCK and not packing(path):
+        raise UnreadableFileError(f"truncated, or no FITS file: {size} bytes are not whole blocks of {FITS_BLOCK}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # headers of surveys break small rules of the standard
         warnings.filterwarnings("error", message=".*truncated.*")
-        try:
-            with fits.open(path, memmap=False) as units:
-                return SpectrumFile(_spectrum(units, bad_bits), _row(units[2], path))
-        except UnreadableSpectrumError:
-            raise
-        except Exception as error:  # damage shows in many ways: OSError, TypeError, ValueError, IndexError, …
-            said = f"{type(error).__name__}: {error}"
-            raise UnreadableSpectrumError(f"damaged or truncated FITS file: {size} bytes ({said})") from None
+        with open_fits(path) as units:
+            return SpectrumFile(_spectrum(units, bad_bits), _row(units[2], path))
 
 
 def _spectrum(units: Any, bad_bits: tuple[str, ...]) -> Spectrum:
     import numpy as np
 
     if len(units) < 3:
-        raise UnreadableSpectrumError(f"{len(units)} HDUs: HDU 1 must be the spectrum, HDU 2 the catalogue's row")
+        raise UnreadableFileError(f"{len(units)} HDUs: HDU 1 must be the spectrum, HDU 2 the catalogue's row")
+    if _is_table(units[1]):
+        check_rows(units[1], MAX_PIXELS)
     columns = {name.lower(): name for name in getattr(units[1].columns, "names", ())} if _is_table(units[1]) else {}
     missing = [name for name in NEEDED if name not in columns]
     if missing:
-        raise UnreadableSpectrumError(f"HDU 1 is no spectrum: it has no column {', '.join(missing)}")
+        raise UnreadableFileError(f"HDU 1 is no spectrum: it has no column {', '.join(missing)}")
     loglam, flux, ivar = (_native(units[1].data[columns[name]]) for name in ("loglam", "flux", "ivar"))
     bits = np.int64(sum(1 << PIXEL_BITS[name] for name in bad_bits))
     bad = units[1].data[columns["and_mask"]].astype(np.int64) & bits != 0
@@ -106,17 +95,21 @@ def _is_table(unit: Any) -> bool:
 
 def _row(unit: Any, path: Path) -> dict[str, Any]:
     if not _is_table(unit) or unit.header["NAXIS2"] != 1:
-        raise UnreadableSpectrumError("HDU 2 is not the one row of the catalogue")
+        raise UnreadableFileError("HDU 2 is not the one row of the catalogue")
+    check_rows(unit, 1)
     row = _cells(unit, path)
+    for name in NUMERIC:
+        if isinstance(row.get(name), str):
+            raise UnreadableFileError(f"HDU 2 is not the row of the catalogue: its {name} is no number")
     lacking = [name for name in ("CLASS", "Z", "ZWARNING") if name not in row]
     if lacking:
-        raise UnreadableSpectrumError(f"HDU 2 is not the row of the catalogue: it has no column {', '.join(lacking)}")
+        raise UnreadableFileError(f"HDU 2 is not the row of the catalogue: it has no column {', '.join(lacking)}")
     return row
 
 
 def _cells(unit: Any, path: Path) -> dict[str, Any]:
     """Read the few cells of `ROW` out of the hundreds of the row, which takes astropy longer than all the rest."""
-    with path.open("rb") as file:
+    with (packing(path) or open)(path, "rb") as file:
         file.seek(unit.fileinfo()["datLoc"])
         data = file.read(unit.header["NAXIS1"])
     found, start = {}, 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_vae.errors import UserError
+from astro_vae.section import unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,14 @@ PIXEL_BITS = {
 }
 """Bits of the mask of pixels, SPPIXMASK; 0 to 12 are those of a fibre, and may be set on half of a spectrum."""
 TEXTS = ("run2d", "specobjid", "bestobjid", "class", "subclass")
+
+
+def check_bits(bits: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of bits of the mask of pixels, or raise a `ValueError` for one that is not known."""
+    for bit in bits:
+        if bit not in PIXEL_BITS:
+            raise ValueError(unknown(bit, PIXEL_BITS).replace("setting", "bit"))
+    return bits
 
 
 def read_sample(path: Path, wanted: Collection[str] | None = None) -> pd.DataFrame:

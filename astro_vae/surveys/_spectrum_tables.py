@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from astro_vae.spectra.measure import DENSITY_UNIT
 from astro_vae.spectra.spectrum import Spectrum
-from astro_vae.surveys._sdss_files import UnreadableSpectrumError, read_spectrum_file
+from astro_vae.surveys._fits_file import UnreadableFileError, check_rows, open_fits, packing
+from astro_vae.surveys._sdss_files import MAX_PIXELS, read_spectrum_file
+from astro_vae.surveys.listing import FITS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +23,8 @@ LOG_WAVE = ("loglam", "log_wave", "log_lambda")
 FLUX = ("flux", "flux_density", "f_lambda", "flam", "flux_reduced")
 ERROR = ("error", "err", "flux_err", "flux_error", "sigma", "uncertainty", "noise", "e_flux")
 IVAR = ("ivar", "inverse_variance", "weight")
+SDSS = ("spec-", (".fits", ".fits.gz"))  # how names of files of that survey begin and end
+MAX_TEXT = 2**26  # bytes of a text table
 KEYWORDS = {"redshift": ("Z", "REDSHIFT"), "ra": ("RA", "RA_TARG"), "dec": ("DEC", "DEC_TARG")}
 
 
@@ -40,7 +44,9 @@ class SpectrumTable:
     known: dict[str, Any] = field(default_factory=dict)
 
 
-def read_table(path: Path, *, wavelengths: str, wavelength_unit: str, flux_unit: str) -> SpectrumTable:
+def read_table(
+    path: Path, *, wavelengths: str, wavelength_unit: str, flux_unit: str, bad_bits: tuple[str, ...] = ()
+) -> SpectrumTable:
     """Read an SDSS file, or a table with columns of wavelength, flux and error or inverse variance.
 
     Parameters
@@ -50,16 +56,16 @@ def read_table(path: Path, *, wavelengths: str, wavelength_unit: str, flux_unit:
     wavelengths : {"header", "vacuum", "air"}
     wavelength_unit, flux_unit : str
         Where the table does not say its own.
+    bad_bits : tuple of str
+        Of an SDSS file; see `read_spectrum_file`.
 
     Raises
     ------
-    UnreadableSpectrumError
+    UnreadableFileError
         If it is damaged, or a column is not there.
     """
-    if path.stat().st_size == 0:
-        raise UnreadableSpectrumError("empty file: 0 bytes")
-    if path.name.startswith("spec-") and path.suffix == ".fits":
-        file = read_spectrum_file(path)
+    if path.name.startswith(SDSS[0]) and path.name.endswith(SDSS[1]):
+        file = read_spectrum_file(path, bad_bits)
         row = {"redshift": "Z", "ra": "PLUG_RA", "dec": "PLUG_DEC"}
         return SpectrumTable(file.spectrum, {k: float(file.row[name]) for k, name in row.items() if name in file.row})
     with warnings.catch_warnings():
@@ -69,18 +75,45 @@ def read_table(path: Path, *, wavelengths: str, wavelength_unit: str, flux_unit:
         wave = _wave(table, columns, wavelength_unit)
         flux, error = _flux(table, columns, flux_unit)
     header = {str(key).upper(): value for key, value in table.meta.items()}
+    if not len(wave) == len(flux) == len(error):
+        raise UnreadableFileError(f"columns of {len(wave)} wavelengths, {len(flux)} fluxes and {len(error)} errors")
     spectrum = Spectrum(wave, flux, _ivar(error), in_air=_in_air(header, wavelengths))
     return SpectrumTable(_growing(spectrum), _said(header))
 
 
 def _table(path: Path) -> Table:
+    return _fits_table(path) if path.name.lower().endswith(FITS) else _text_table(path)
+
+
+def _fits_table(path: Path) -> Table:
+    """Return the first table of a FITS file."""
     from astropy.table import Table
 
-    formats = {".fits": "fits", ".fit": "fits", ".gz": "fits", ".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
+    with open_fits(path) as units:
+        tables = [unit for unit in units if unit.header.get("XTENSION", "").strip() in ("BINTABLE", "TABLE")]
+        if not tables:
+            raise UnreadableFileError("no table in the FITS file")
+        check_rows(tables[0], MAX_PIXELS)
+        table = Table.read(tables[0], format="fits")
+        table.meta = {**units[0].header, **table.meta}
+        return table
+
+
+def _text_table(path: Path) -> Table:
+    from astropy.table import Table
+
+    size = path.stat().st_size
+    if size == 0:
+        raise UnreadableFileError("empty file: 0 bytes")
+    if size > MAX_TEXT:
+        raise UnreadableFileError(f"too large to be one object: a text table of {size} bytes")
+    if packing(path):  # it would be unpacked, to whatever size
+        raise UnreadableFileError("no text table but a packed file: unpack it")
+    formats = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv"}
     try:
         return Table.read(path, format=formats.get(path.suffix.lower(), "ascii"))
-    except Exception as error:  # damage shows in many ways: OSError, TypeError, ValueError, InconsistentTableError, …
-        raise UnreadableSpectrumError(f"no table, or damaged ({type(error).__name__}: {error})") from None
+    except Exception as error:  # damage shows in many ways: ValueError, InconsistentTableError, YAMLError, …
+        raise UnreadableFileError(f"no table, or damaged ({type(error).__name__}: {error})") from None
 
 
 def _find(columns: dict[str, str], names: tuple[str, ...]) -> str | None:
@@ -91,7 +124,7 @@ def _wave(table: Table, columns: dict[str, str], unit: str) -> np.ndarray:
     """Return the wavelengths in Angstrom."""
     linear, log = _find(columns, WAVE), _find(columns, LOG_WAVE)
     if linear is None and log is None:
-        raise UnreadableSpectrumError(f"no column of wavelengths: {WAVE[0]} or another of {', '.join(WAVE + LOG_WAVE)}")
+        raise UnreadableFileError(f"no column of wavelengths: {WAVE[0]} or another of {', '.join(WAVE + LOG_WAVE)}")
     if linear is None:
         return 10 ** _numbers(table, str(log))
     return _in_unit(table, linear, unit, "Angstrom")
@@ -102,7 +135,7 @@ def _flux(table: Table, columns: dict[str, str], unit: str) -> tuple[np.ndarray,
     flux, error, ivar = (_find(columns, names) for names in (FLUX, ERROR, IVAR))
     if flux is None or (error is None and ivar is None):
         missing = "flux" if flux is None else "errors: error or ivar"
-        raise UnreadableSpectrumError(f"no column of {missing}; found: {', '.join(table.colnames)}")
+        raise UnreadableFileError(f"no column of {missing}; found: {', '.join(table.colnames)}")
     values = _in_unit(table, flux, unit, DENSITY_UNIT)
     if error is not None:
         own = str(table[error].unit or table[flux].unit or unit)
@@ -130,7 +163,7 @@ def _numbers(table: Table, name: str) -> np.ndarray:
     try:
         return np.ma.filled(np.ma.asarray(table[name], dtype=np.float64), np.nan).ravel()
     except (TypeError, ValueError):
-        raise UnreadableSpectrumError(f"column '{name}' is not of numbers") from None
+        raise UnreadableFileError(f"column '{name}' is not of numbers") from None
 
 
 def _in_unit(table: Table, name: str, unit: str, wanted: str, values: float | None = None) -> Any:
@@ -141,7 +174,7 @@ def _in_unit(table: Table, name: str, unit: str, wanted: str, values: float | No
     try:
         factor = units.Unit(own).to(units.Unit(wanted))
     except (ValueError, TypeError) as error:
-        raise UnreadableSpectrumError(f"column '{name}' in '{own}' cannot be turned to '{wanted}': {error}") from None
+        raise UnreadableFileError(f"column '{name}' in '{own}' cannot be turned to '{wanted}': {error}") from None
     return factor * (_numbers(table, name) if values is None else values)
 
 

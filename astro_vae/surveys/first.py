@@ -145,11 +145,11 @@ def candidates(
 
 
 def _read(source: Source, path: Path, known: Candidate) -> Candidate:
-    from astro_vae.surveys.fits import UnreadableImageError, read_fits_image
+    from astro_vae.surveys.fits import UnreadableFileError, read_fits_image
 
     try:
         image = read_fits_image(path)
-    except (UnreadableImageError, FileNotFoundError) as error:
+    except (UnreadableFileError, FileNotFoundError) as error:
         return replace(known, reason=str(error))
     beam = image.beam if not math.isnan(image.beam[0]) else _beam_of(source.image, known.dec)
     note = f"'{source.image}' has none in the header, and none is known for all of it" if math.isnan(beam[0]) else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astro_vae.surveys._fits_file import UnreadableImageError, check_size, image_unit, is_plane, open_fits
+from astro_vae.surveys._fits_file import UnreadableFileError, check_size, image_unit, is_plane, open_fits
 from astro_vae.surveys.candidate import NO_BEAM
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
 __all__ = [
-    "FitsImage", "Treatment", "UnreadableImageError", "celestial", "first_beam", "image_names", "read_fits_image",
+    "FitsImage", "Treatment", "UnreadableFileError", "celestial", "first_beam", "image_names", "read_fits_image",
     "treated",
 ]
 
@@ -77,7 +77,7 @@ def read_fits_image(path: Path, treatment: Treatment = AS_IT_LIES) -> FitsImage:
 
     Raises
     ------
-    UnreadableImageError
+    UnreadableFileError
         If the file is empty, truncated, no FITS file, without an image, larger than memory should hold, or
         cannot be treated as it should.
     """
@@ -91,14 +91,14 @@ def read_fits_image(path: Path, treatment: Treatment = AS_IT_LIES) -> FitsImage:
             values, header = np.squeeze(unit.data).astype(np.float32), unit.header
         try:
             return treated(values, header, celestial(header), treatment)
-        except UnreadableImageError:
+        except UnreadableFileError:
             raise
         except Exception as error:  # what a header says of the sky may be wrong in many ways
-            raise UnreadableImageError(f"header that cannot be used ({type(error).__name__}: {error})") from None
+            raise UnreadableFileError(f"header that cannot be used ({type(error).__name__}: {error})") from None
 
 
 def image_names(path: Path) -> tuple[str, ...]:
-    """Return number and name of each two-dimensional image of a FITS file, or raise an `UnreadableImageError`."""
+    """Return number and name of each two-dimensional image of a FITS file, or raise an `UnreadableFileError`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with open_fits(path) as units:
@@ -135,13 +135,13 @@ def treated(
 
     Raises
     ------
-    UnreadableImageError
+    UnreadableFileError
         If the image cannot be treated as it should.
     """
     values, unit = _physical(values, header)
     if wcs is None:
         if treatment.common_beam or treatment.grid_arcsec:
-            raise UnreadableImageError("header without WCS: the image cannot be brought to one grid or beam")
+            raise UnreadableFileError("header without WCS: the image cannot be brought to one grid or beam")
         return FitsImage(values, unit)
     ra, dec = _centre(wcs, values.shape)
     beam = treatment.beam or _beam(header, dec)
@@ -160,7 +160,7 @@ def _convolved(values: np.ndarray, unit: str, beam: Beam, wcs: Any, common: Beam
     try:
         return to_beam(values, beam, common, wcs.pixel_scale_matrix * 3600, per_beam="beam" in unit.lower())
     except ValueError as error:
-        raise UnreadableImageError(f"not convolved to source.common_beam: {error}") from None
+        raise UnreadableFileError(f"not convolved to source.common_beam: {error}") from None
 
 
 def _resampled(
@@ -173,7 +173,7 @@ def _resampled(
     area = abs(np.linalg.det(wcs.pixel_scale_matrix)) * 3600**2  # arcsec^2 of a pixel
     shape = np.hypot(*wcs.pixel_scale_matrix) * 3600 / grid_arcsec * values.shape[::-1]
     if side is None and shape.max() > MAX_SIDE:
-        raise UnreadableImageError(f"{shape.max():.0f} pixels wide on a grid of {grid_arcsec:g} arcsec")
+        raise UnreadableFileError(f"{shape.max():.0f} pixels wide on a grid of {grid_arcsec:g} arcsec")
     per_pixel = unit.lower().replace(" ", "").endswith(("/pixel", "/pix", "pixel-1"))
     made, wcs = to_grid(values, wcs, grid_arcsec, side=side, centre=centre)
     return made * np.float32(grid_arcsec**2 / area) if per_pixel else made, wcs
@@ -203,7 +203,7 @@ def _pixel_arcsec(matrix: np.ndarray) -> float:
 
     sides = np.hypot(*matrix) * 3600
     if abs(sides[0] - sides[1]) > SQUARE * sides.max():
-        raise UnreadableImageError(f"pixels are not square: {sides[0]:.3g} x {sides[1]:.3g} arcsec")
+        raise UnreadableFileError(f"pixels are not square: {sides[0]:.3g} x {sides[1]:.3g} arcsec")
     return float(sides.mean())
 
 

@@ -6,17 +6,17 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import model_validator
 
 from astro_vae.columns import Column
-from astro_vae.errors import UserError
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
-from astro_vae.surveys import _own_files
+from astro_vae.surveys._labels import read_labels
+from astro_vae.surveys._own_files import OwnFiles
 from astro_vae.surveys.candidate import NO_BEAM, Candidate, Expected
-from astro_vae.surveys.listing import ENDINGS, PICTURES, list_images
+from astro_vae.surveys.listing import ENDINGS, PICTURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from astro_vae.surveys.fits import Treatment
 
 KIND = "image"
+TOLD = ("unit", "pixel_arcsec", "beam")
+"""Settings that say of new files what these do not say themselves."""
+READING = ("hdu", "grid_arcsec", "common_beam", *TOLD)
+"""Settings by which every file is read, whichever they are; new files are read by those of the training."""
 COLUMNS: dict[str, Column] = {"mosaic": Column("Mosaic that the object was cut out of", ucd="meta.file")}
 
 
@@ -94,54 +98,24 @@ def expected(source: Source) -> Expected:
     """Return how many objects the folder or the table of positions has; nothing is copied."""
     if source.catalog:
         return Expected(len(positions(source)), 0, False)
-    files = list_images(_top(source), endings=source.endings, follow_links=source.follow_links)
+    files = own_files(source).listed()
     pictures = sum(path.lower().endswith(PICTURES) for path, _ in files)
     return Expected(len(files), 0, pictures > len(files) / 2)
 
 
 def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:
     """List the folder's images with their checksums; nothing is copied."""
-    import pandas as pd
-
-    from astro_vae.download import COLUMNS as MANIFEST
-
-    top = _top(source)
-    files = list_images(top, endings=source.endings, follow_links=source.follow_links)
-    if not files:
-        raise UserError(f"{top}: no images; known endings: {', '.join(source.endings or ENDINGS)}")
-    rows = [_row(top, path, fault) for path, fault in files]
     if source.catalog:
         positions(source)  # a fault of the table shows now, not after the checksums of many files
-    rows += _own_files.missing(top, source.labels, unmatched(source, files))
-    return pd.DataFrame(rows, columns=list(MANIFEST))
+    return own_files(source).manifest()
 
 
-def unmatched(source: Source, files: list[tuple[str, str]]) -> list[str]:
-    """Return the names in the table of labels that no file has."""
-    if source.catalog:
-        return []
-    return _own_files.unmatched(source.labels, [path for path, _ in files], ENDINGS)
-
-
-def _top(source: Source) -> Path:
-    top = Path(source.path).expanduser()
-    if not top.is_dir():
-        raise UserError(f"{top}: no such folder; set source.path to the folder of your images")
-    return top
-
-
-def _row(top: Path, path: str, fault: str) -> dict[str, Any]:
-    """Return the row of the manifest of one file; one that is not to be read is not opened."""
-    from astro_vae.files import checksum
-
-    known = {"address": (top / path).resolve().as_uri(), "path": path}
-    if fault:
-        return {**known, "bytes": 0, "checksum": "", "status": "failed", "reason": fault}
-    try:
-        digest, size = checksum(top / path), (top / path).stat().st_size
-    except OSError as error:
-        return {**known, "bytes": 0, "checksum": "", "status": "failed", "reason": f"not read: {error.strerror}"}
-    return {**known, "bytes": size, "checksum": f"sha256:{digest}", "status": "ok", "reason": ""}
+def own_files(source: Source) -> OwnFiles:
+    """Return the files of the folder; where there is a table of positions, labels speak of objects, not of files."""
+    labels = "" if source.catalog else source.labels
+    return OwnFiles(
+        Path(source.path).expanduser(), source.endings or ENDINGS, labels, "images", follow_links=source.follow_links
+    )
 
 
 def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
@@ -153,7 +127,7 @@ def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator
         yield from cut_out(source, manifest, positions(source))
         return
     top = Path(source.path).expanduser()
-    for file, name, own in _own_files.matched(manifest, source.labels, ENDINGS):
+    for file, name, own in own_files(source).matched(manifest):
         path = file["path"]
         extra = {column: value for column, value in own.items() if column != "label"}
         known = Candidate(name, None, label=own.get("label", ""), extra=extra)
@@ -193,7 +167,7 @@ def positions(source: Source) -> list[Candidate]:
     """Read the table of positions, with the labels of `source.labels` where it names an object."""
     from astro_vae.surveys._positions import read_positions
 
-    labels = _own_files.read_rows(source.labels)
+    labels = read_labels(Path(source.labels).expanduser()) if source.labels else {}
     objects = read_positions(Path(source.catalog).expanduser(), setting="source.catalog")
     return [replace(one, label=labels.get(one.object_id, {}).get("label", one.label)) for one in objects]
 
@@ -205,12 +179,12 @@ def _treatment(source: Source) -> Treatment:
 
 
 def _read(source: Source, path: Path, known: Candidate) -> Candidate:
-    from astro_vae.surveys._fits_file import UnreadableImageError
+    from astro_vae.surveys._fits_file import UnreadableFileError
 
     read = _read_picture if path.name.lower().endswith(PICTURES) else _read_fits
     try:
         read_one = read(source, path, known)
-    except UnreadableImageError as error:
+    except UnreadableFileError as error:
         return replace(known, reason=str(error))
     except OSError as error:
         return replace(known, reason=f"not read: {error.strerror}")
@@ -237,9 +211,9 @@ def _read_fits(source: Source, path: Path, known: Candidate) -> Candidate:
 
 
 def _read_picture(source: Source, path: Path, known: Candidate) -> Candidate:
-    from astro_vae.surveys._fits_file import UnreadableImageError
+    from astro_vae.surveys._fits_file import UnreadableFileError
     from astro_vae.surveys._pictures import read_picture
 
     if source.grid_arcsec or source.common_beam:
-        raise UnreadableImageError("a picture has no pixel scale: it cannot be brought to one grid or beam")
+        raise UnreadableFileError("a picture has no pixel scale: it cannot be brought to one grid or beam")
     return replace(known, values=read_picture(path), unit="", scaled=True, beam=NO_BEAM, north_deg=math.nan)

@@ -1,4 +1,4 @@
-"""List the images of a folder and of the folders below it, without following links out of it."""
+"""List the files of a folder and of the folders below it, without following links out of it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from pathlib import Path
 FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz")
 PICTURES = (".png", ".jpg", ".jpeg")
 ENDINGS = FITS + PICTURES
+TEXTS = (".csv", ".ecsv", ".txt", ".dat")  # tables, of spectra
 OUTSIDE = "a link that leads out of the folder; set source.follow_links to take it"
 
 NO_TEXT = "a name that is not UTF-8; rename the file"
 
 
-def list_images(top: Path, *, endings: tuple[str, ...] = (), follow_links: bool = False) -> list[tuple[str, str]]:
-    """Return the images of a folder in the order of their names: path below it, and why not to be read.
+def list_files(top: Path, *, endings: tuple[str, ...] = (), follow_links: bool = False) -> list[tuple[str, str]]:
+    """Return the files of a folder in the order of their names: path below it, and why not to be read.
 
     Parameters
     ----------
     top : Path
     endings : tuple of str
-        Of the files that count, in small letters; all that are known unless given.
+        Of the files that count, in small letters; those of images unless given.
     follow_links : bool
         Read what links outside the folder point at; links to what lies in it are always good. A linked
         folder is entered once.

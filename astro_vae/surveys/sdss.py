@@ -16,11 +16,11 @@ from pydantic import field_validator, model_validator
 
 from astro_vae.columns import Column
 from astro_vae.errors import UserError
-from astro_vae.section import setting, unknown
+from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys import mirabest
 from astro_vae.surveys._sdss_hosts import MIRABEST, radio_hosts
-from astro_vae.surveys._sdss_sample import FIRST_BOSS_PLATE, PIXEL_BITS, query_name, query_sample, read_sample, typed
+from astro_vae.surveys._sdss_sample import FIRST_BOSS_PLATE, check_bits, query_name, query_sample, read_sample, typed
 from astro_vae.surveys.candidate import WHOLE, Block, Candidate
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 KIND = "spectrum"
 PAGE = "https://dr{release}.sdss.org/optical/spectrum/view?plateid={plate}&mjd={mjd}&fiberid={fiber}"
+READING = ("bad_bits",)
+"""Settings by which every file is read, whichever they are; new files are read by those of the training."""
 SKY_BIT = 0  # of ZWARNING: the fibre was on empty sky
 
 COLUMNS = {
@@ -93,10 +95,7 @@ class Source(SourceSettings):
     @field_validator("bad_bits")
     @classmethod
     def _check_bits(cls, bits: tuple[str, ...]) -> tuple[str, ...]:
-        for bit in bits:
-            if bit not in PIXEL_BITS:
-                raise ValueError(unknown(bit, PIXEL_BITS).replace("setting", "bit"))
-        return bits
+        return check_bits(bits)
 
     @model_validator(mode="after")
     def _check_sample(self) -> Source:
@@ -193,13 +192,14 @@ def _known(source: Source, row: dict[Any, Any]) -> Candidate:
 
 
 def _read(source: Source, place: Path, known: Candidate) -> Candidate:
-    from astro_vae.surveys._sdss_files import UnreadableSpectrumError, read_spectrum_file
+    from astro_vae.surveys._fits_file import UnreadableFileError
+    from astro_vae.surveys._sdss_files import read_spectrum_file
 
     if not place.is_file():
         return replace(known, reason="missing: the file has gone since it was fetched")
     try:
         file = read_spectrum_file(place, source.bad_bits)
-    except UnreadableSpectrumError as error:
+    except UnreadableFileError as error:
         return replace(known, reason=str(error))
     row = file.row
     found = replace(

@@ -139,7 +139,7 @@ def candidates(
     source: Source, folder: Path, manifest: pd.DataFrame, block: Block = WHOLE
 ) -> Iterator[Candidate]:
     """Yield the simulated objects in the order of their names."""
-    from astro_vae.surveys.fits import UnreadableImageError, read_fits_image
+    from astro_vae.surveys.fits import UnreadableFileError, read_fits_image
 
     place = _place(source, folder)
     for row in block.of(read_truth(place)):
@@ -147,7 +147,7 @@ def candidates(
         known: dict[str, Any] = {"object_id": row["object_id"], "label": row["label"], "extra": extra}
         try:
             image = read_fits_image(place / f"{row['object_id']}.fits")
-        except (UnreadableImageError, FileNotFoundError) as error:
+        except (UnreadableFileError, FileNotFoundError) as error:
             yield Candidate(values=None, reason=f"unreadable: {error}", **known)
             continue
         yield Candidate(

@@ -170,7 +170,8 @@ def candidates(
 ) -> Iterator[Candidate]:
     """Yield the simulated objects in the order of their names."""
     from astro_vae.spectra.measure import DENSITY_UNIT
-    from astro_vae.surveys._sdss_files import UnreadableSpectrumError, read_spectrum_file
+    from astro_vae.surveys._fits_file import UnreadableFileError
+    from astro_vae.surveys._sdss_files import read_spectrum_file
 
     place = _place(source, folder)
     for row in block.of(read_truth(place)):
@@ -180,7 +181,7 @@ def candidates(
         }
         try:
             file = read_spectrum_file(place / f"{row['object_id']}.fits")
-        except (UnreadableSpectrumError, FileNotFoundError) as error:
+        except (UnreadableFileError, FileNotFoundError) as error:
             yield Candidate(values=None, reason=f"unreadable: {error}", **known)
             continue
         found = file.row

@@ -277,8 +277,6 @@ def test_new_spectra_come_as_an_object_file(survey: Survey) -> None:
     catalog = pd.read_parquet(survey.folder / "em_pca" / "latents.parquet").set_index("object_id")
     np.testing.assert_allclose(table["z_mean_0"], catalog.loc[table.index, "z_mean_0"], rtol=1e-4, atol=1e-5)
     assert scores_of(opened, [survey.files["objects"]]).table["object_id"].iloc[0] == STRANGE
-    with pytest.raises(UserError, match="make an object file of them"):
-        latents_of(opened, [survey.folder / "files"])
 
 
 def test_samples_are_judged_like_real_spectra(survey: Survey) -> None:

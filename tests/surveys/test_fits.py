@@ -13,7 +13,7 @@ from astropy.wcs import WCS
 
 from astro_vae.surveys.fits import (
     Treatment,
-    UnreadableImageError,
+    UnreadableFileError,
     first_beam,
     image_names,
     read_fits_image,
@@ -116,13 +116,13 @@ def test_files_that_are_no_images_say_why(tmp_path: Path) -> None:
     for name, (content, said) in broken.items():
         path = tmp_path / f"{name}.fits"
         path.write_bytes(content)
-        with pytest.raises(UnreadableImageError, match=said):
+        with pytest.raises(UnreadableFileError, match=said):
             read_fits_image(path)
     table = fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns([])])
     table.writeto(tmp_path / "table.fits")
-    with pytest.raises(UnreadableImageError, match="no two-dimensional image"):
+    with pytest.raises(UnreadableFileError, match="no two-dimensional image"):
         read_fits_image(tmp_path / "table.fits")
-    with pytest.raises(UnreadableImageError, match="pixels are not square"):
+    with pytest.raises(UnreadableFileError, match="pixels are not square"):
         read_fits_image(write(tmp_path / "oblong.fits", np.ones((4, 4)), header([[-1, 0], [0, 1.5]])))
 
 
@@ -144,7 +144,7 @@ def test_the_image_is_chosen_by_number_or_name(tmp_path: Path) -> None:
     for chosen in (2, "ERR", "err"):
         assert read_fits_image(path, Treatment(hdu=chosen)).values[0, 0] == 2
     for chosen, said in ((9, "no HDU 9; the file has 0 PRIMARY"), ("CUBE", r"no two-dim.*3 CUBE \(3x4x4\)")):
-        with pytest.raises(UnreadableImageError, match=said):
+        with pytest.raises(UnreadableFileError, match=said):
             read_fits_image(path, Treatment(hdu=chosen))
     assert image_names(path) == ("1 SCI", "2 ERR")
 
@@ -164,9 +164,9 @@ def test_the_common_beam_replaces_the_own_one(tmp_path: Path) -> None:
     image = read_fits_image(path, Treatment(common_beam=(6.0, 6.0, 0.0)))
     assert image.beam == (6.0, 6.0, 0.0)
     assert image.values.sum() == pytest.approx((6 / 5.4) ** 2, rel=0.01)
-    with pytest.raises(UnreadableImageError, match=r"not convolved to source\.common_beam: the beam, 5\.4 x 5\.4"):
+    with pytest.raises(UnreadableFileError, match=r"not convolved to source\.common_beam: the beam, 5\.4 x 5\.4"):
         read_fits_image(path, Treatment(common_beam=(5.0, 5.0, 0.0)))
-    with pytest.raises(UnreadableImageError, match="header without WCS"):
+    with pytest.raises(UnreadableFileError, match="header without WCS"):
         read_fits_image(write(tmp_path / "b.fits", values), Treatment(grid_arcsec=2.0))
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astro_vae.surveys._sdss_files import UnreadableSpectrumError, read_spectrum_file
+from astro_vae.surveys._fits_file import UnreadableFileError
+from astro_vae.surveys._sdss_files import read_spectrum_file
 
 Write = Callable[..., Path]
 
@@ -41,7 +42,7 @@ def test_bad_bits_are_chosen_one_by_one(write_spectrum: Write, tmp_path: Path) -
 def test_truncated_files_are_refused(write_spectrum: Write, tmp_path: Path, kept: int) -> None:
     path = write_spectrum(tmp_path / "a.fits")
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(UnreadableSpectrumError, match=r"empty file|truncated|1 HDUs"):
+    with pytest.raises(UnreadableFileError, match=r"empty file|truncated|1 HDUs"):
         read_spectrum_file(path)
 
 
@@ -58,8 +59,8 @@ def test_files_with_other_hdus_are_refused(write_spectrum: Write, tmp_path: Path
         "b": "HDU 1 is no spectrum: it has no column flux, loglam", "c": "2 HDUs", "d": "it has no column CLASS, Z",
         "e": "HDU 1 is no spectrum",
     }.items():
-        with pytest.raises(UnreadableSpectrumError, match=reason):
+        with pytest.raises(UnreadableFileError, match=reason):
             read_spectrum_file(tmp_path / f"{name}.fits")
     (tmp_path / "f.fits").write_text("SIMPLE but no more")
-    with pytest.raises(UnreadableSpectrumError, match="no FITS file"):
+    with pytest.raises(UnreadableFileError, match="no FITS file"):
         read_spectrum_file(tmp_path / "f.fits")

@@ -119,7 +119,7 @@ def test_files_that_are_no_spectra_say_why(tmp_path: Path) -> None:
     Table({"wave": ["a", "b"], "flux": [1.0, 2], "error": [1.0, 1]}).write(tmp_path / "text.csv")
     found = seen(tmp_path)
     for name, reason in {
-        "empty": "empty file", "bad": "no table, or damaged", "nowave": "no column of wavelengths",
+        "empty": "empty file", "bad": "damaged or truncated FITS file", "nowave": "no column of wavelengths",
         "noerror": "no column of errors", "text": "column 'wave' is not of numbers",
     }.items():
         assert found[name].values is None
