@@ -13,6 +13,7 @@ import typer
 
 from astro_vae import __version__
 from astro_vae.cli_steps import steps
+from astro_vae.disk import fault
 from astro_vae.errors import UserError
 from astro_vae.init import init
 
@@ -55,11 +56,14 @@ AllowMismatch = Annotated[
 ]
 
 def main() -> None:
-    """Run the command line; a user's mistake ends in one message and exit status 1."""
+    """Run the command line; a user's mistake, or a full disk, ends in one message and exit status 1."""
     try:
         app()
-    except UserError as error:
-        print(f"astro-vae: {error}", file=sys.stderr)
+    except Exception as error:
+        told = error if isinstance(error, UserError) else fault(error)
+        if told is None:
+            raise
+        print(f"astro-vae: {told}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
+from astro_vae.disk import FULL, fault
 from astro_vae.errors import UserError
 from astro_vae.files import checksum
 from astro_vae.transfer import FailedError, MissingError, receive
@@ -85,7 +86,11 @@ def fetch(
     job = _Job(Path(folder), place, _Progress(len(files), report))
     with ThreadPoolExecutor(downloads) as pool:
         rows = {pool.submit(job.row, file): i for i, file in enumerate(files)}
-        done = {rows[future]: future.result() for future in as_completed(rows)}
+        try:
+            done = {rows[future]: future.result() for future in as_completed(rows)}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # where the disk is full, no other file has a place
+            raise
     return pd.DataFrame([done[i] for i in range(len(files))], columns=list(COLUMNS))
 
 
@@ -210,6 +215,8 @@ def _copy(source: str, part: Path) -> None:
     except FileNotFoundError:
         raise MissingError(f"not in the mirror: {source}") from None
     except OSError as error:
+        if error.errno in FULL and (told := fault(error, part)):  # others may be the mirror's
+            raise told from None
         raise FailedError(f"{source}: {error}", final=True) from None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from astro_vae import slurm
+from astro_vae import disk, slurm
 from astro_vae.errors import UserError
 
 
@@ -21,8 +21,19 @@ def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it on success, remove it on any failure.
 
     What processes of this host that were killed have left of the same file is removed too.
+
+    Raises
+    ------
+    UserError
+        If the disk is full, or does not let it be written; see `astro_vae.disk`.
     """
     path = Path(path)
+    with disk.told(path), _renamed(path) as partial:
+        yield partial
+
+
+@contextlib.contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays, since writers of tables and pictures choose their format by it.
     prefix = f".{path.stem}.partial-{socket.gethostname()}-"

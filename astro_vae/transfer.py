@@ -12,6 +12,8 @@ from typing import BinaryIO
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from astro_vae.disk import fault
+
 TIMEOUT = 60.0  # seconds without a byte
 BLOCK = 2**18
 LONGEST_PAUSE = 600.0  # seconds that a server may ask for; more than that is left to a later run
@@ -57,6 +59,8 @@ def receive(url: str, part: Path, *, resume: bool) -> None:
         If the server says that there is no such file.
     FailedError
         If it cannot be reached, gives another error, or cuts the connection.
+    UserError
+        If the disk is full, or `part` may not be written.
     """
     start = part.stat().st_size if resume and part.exists() else 0
     request = Request(url, headers={"User-Agent": agent()})
@@ -74,6 +78,8 @@ def receive(url: str, part: Path, *, resume: bool) -> None:
             part.unlink(missing_ok=True)
         _refuse(error)
     except (OSError, HTTPException) as error:  # no name, no connection, timeout, connection reset
+        if told := fault(error, part):
+            raise told from None
         raise FailedError(f"no answer, or the connection broke: {getattr(error, 'reason', error)}") from None
 
 

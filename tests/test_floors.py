@@ -18,6 +18,7 @@ FLOORS = {
     "plan": 0,
     "slurm": 0,
     "files": 0,
+    "disk": 0,
     "objects": 1,
     "transfer": 1,
     "download": 1,
@@ -45,7 +46,7 @@ FLOORS = {
 # Within these a module may use those named before it.
 ORDERS = (
     ("errors", "section", "settings_spectra", "settings", "plan"),
-    ("errors", "slurm", "files"),
+    ("errors", "disk", "slurm", "files"),
     ("columns", "objects"),
     ("transfer", "download"),
     ("vae", "linear"),

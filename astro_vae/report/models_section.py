@@ -117,7 +117,7 @@ def _reliability(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
         series += [Series(name, x, y, i)] if len(x) else []
     if not series[1:]:
         return None
-    title = "Reliability of p(label | image)"
+    title = "Reliability of p(label | object)"
     svg = lines(series, x_label="probability given", y_label="fraction right", title=title)
     return {"title": title, "note": "objects in bins of the probability", "svg": svg}
 

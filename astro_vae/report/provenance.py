@@ -27,7 +27,7 @@ MEANINGS = {
     "history.csv": "the course of the training",
     "prior.safetensors": "prior of the latents per label",
     "latents": "latent catalog: latents, label probabilities and measurements of every object",
-    "samples": "generated images per label",
+    "samples": "generated objects per label",
     "tracks": "tracks between labels: what lies on the way, and its latents",
     "coverage": "how many training objects have each bin, by label",
     "anomalies": "the ranking: scores, ranks, reasons",
@@ -118,7 +118,7 @@ def python_lines(results: SurveyResults) -> str:
     return (
         "import astro_vae\n"
         f'model = astro_vae.load("{path}")\n'
-        f'images = model.generate("{labels[0]}", 16, seed=1)  # also encode, decode, score\n'
+        f'samples = model.generate("{labels[0]}", 16, seed=1)  # also encode, decode, score\n'
     )
 
 

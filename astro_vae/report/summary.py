@@ -74,7 +74,7 @@ def _cards(chosen: ModelResults, measures: Measures) -> list[Card]:
         _card("Reconstruction error", _error(measures), Markup("{}, {} objects, {}").format(
             MISFITS[misfit][0] if misfit else "", part, chosen.name)),
         _card("Label found", measures.get(f"{part}.label.accuracy"),
-              Markup("of the {} objects by p(label | image){}").format(part, against)),
+              Markup("of the {} objects by p(label | object){}").format(part, against)),
         _card("Samples obey their label", measures.get(SAMPLES), Markup("of the samples{}").format(beside)),
         _anomaly_card(measures),
     ]

@@ -53,6 +53,8 @@ class Spectrum:
     def without_extinction(self, ebv: float, law: str, r_v: float) -> Spectrum:
         """Return it as it would be without the Galaxy's dust; wavelengths must be as observed, in vacuum.
 
+        Pixels at wavelengths that the law does not know lose their weight.
+
         Parameters
         ----------
         ebv : float
@@ -65,8 +67,11 @@ class Spectrum:
         from astropy import units
         from dust_extinction import parameter_averages
 
-        kept = getattr(parameter_averages, law)(Rv=r_v).extinguish(self.wave_aa * units.AA, Ebv=ebv)
-        return replace(self, flux=self.flux / kept, ivar=self.ivar * kept**2)
+        model = getattr(parameter_averages, law)(Rv=r_v)
+        known = (1e4 / self.wave_aa >= model.x_range[0]) & (1e4 / self.wave_aa <= model.x_range[1])
+        kept = np.ones(len(self.wave_aa))
+        kept[known] = model.extinguish(self.wave_aa[known] * units.AA, Ebv=ebv)
+        return replace(self, flux=self.flux / kept, ivar=np.where(known, self.ivar * kept**2, 0))
 
     def at_rest(self, redshift: float) -> Spectrum:
         """Return it in the rest frame; the flux between any two wavelengths stays what it was."""

@@ -201,7 +201,7 @@ def test_an_object_file_that_was_made_otherwise_is_refused_or_warned_about(
     objects = tmp_path / "objects.h5"
     prepare(source, other, folder=trained.manifest.parent, manifest=trained.manifest, out=objects)
     opened = open_result(trained.result)
-    with pytest.raises(UserError, match="prepared with prepare.errors own, not neighbours; .*--allow-mismatch"):
+    with pytest.raises(UserError, match=r"prepared with prepare.errors own, not neighbours; .*--allow-mismatch"):
         latents_of(opened, [objects])
     capsys.readouterr()
     made = latents_of(opened, [objects], allow_mismatch=True).table
@@ -230,7 +230,7 @@ def test_an_object_file_of_another_sort_is_refused(
 
 
 def test_what_is_said_of_images_is_refused_for_spectra(trained: Trained) -> None:
-    with pytest.raises(UserError, match="--beam: .*known: --wavelengths, --wavelength-unit or --flux-unit"):
+    with pytest.raises(UserError, match=r"--beam: .*known: --wavelengths, --wavelength-unit or --flux-unit"):
         latents_of(open_result(trained.result), [trained.files], known={"beam": (5.0, 5.0, 0.0)})
     with pytest.raises(UserError, match="wavelengths"):
         latents_of(open_result(trained.result), [trained.files], known={"wavelengths": "water"})
