@@ -121,7 +121,7 @@ def classifier(
             "kind": data.contract["kind"], "labels": list(data.labels), "shape": data.contract["shape"],
             "inputs": data.contract["inputs"], "settings": settings.model_dump(mode="json"),
         }
-        if reason := _nothing_to_judge(data):
+        if reason := nothing_to_judge(data):
             print(f"classifier: {reason}")
             write_json(out / CONTRACT, {**contract, "reason": reason})
             return
@@ -135,7 +135,7 @@ def classifier(
         write_json(out / CONTRACT, {**contract, **figures, "ran_on": machine})
 
 
-def _nothing_to_judge(data: TrainingData) -> str:
+def nothing_to_judge(data: TrainingData) -> str:
     """Say why no judge is trained; "" where one is."""
     return "" if len(data.labels) >= 2 else f"the training part has {len(data.labels)} labels; a classifier needs two"
 

@@ -102,7 +102,7 @@ PANELS: tuple[Panel, ...] = (  # title, figures with their words, reference as a
     ("Reduced chi-square on test",
      {"test_reduced_chi2": "true label", "test_reduced_chi2_inferred_label": "inferred label"},
      "test_reduced_chi2_mean_spectrum", 1.0),
-    ("Label found on test", {"test_accuracy": "p(label | image)", "classifier_accuracy": "classifier"},
+    ("Label found on test", {"test_accuracy": "p(label | object)", "classifier_accuracy": "classifier"},
      "test_accuracy_most_frequent", 0.0),
     ("Label of samples, by the classifier",
      {"sample_agreement": "fitted prior", "sample_agreement_standard_normal": "N(0, I)"}, "classifier_accuracy", 0.0),

@@ -9,7 +9,7 @@ from pathlib import Path
 from astro_vae import surveys
 from astro_vae.errors import UserError
 from astro_vae.estimate.rates import ModelRates, SurveyRates, Trial, has_gpu, threads
-from astro_vae.estimate.sizes import Counts, counts, examples_bytes, side, values_bytes
+from astro_vae.estimate.sizes import Counts, counts, elements, examples_bytes, examples_words, values_bytes
 from astro_vae.settings import ExecutionSettings, ModelSettings, PcaSettings, SurveySettings, VaeSettings
 
 GB = 1e9
@@ -88,10 +88,10 @@ def survey_costs(
 
 def before_models(settings: SurveySettings, found: Counts, rates: SurveyRates) -> list[Cost]:
     """Return the costs of download, prepare, split, augment and classifier."""
-    simulated = settings.source.survey == "simulated_radio"
+    simulated = surveys.survey(settings.source.survey) in surveys.SIMULATED.values()
     seconds = found.objects * rates.download if simulated else found.download_bytes / DOWNLOAD_RATE
-    values = values_bytes(found.objects, settings.prepare, scaled=found.scaled)
-    examples, total = examples_bytes(settings.augment, settings.view), settings.augment.total
+    values = values_bytes(settings, found)
+    examples, total = examples_bytes(settings), settings.augment.total
     stored = settings.augment.materialise
     judging = settings.classifier.examples * rates.classifier
     return [
@@ -108,20 +108,19 @@ def of_model(
     name: str, model: ModelSettings, settings: SurveySettings, found: Counts, rates: ModelRates, *, guessed: bool
 ) -> list[Cost]:
     """Return the costs of the steps of one model."""
-    in_memory = examples_bytes(settings.augment, settings.view) * settings.augment.materialise
+    in_memory = examples_bytes(settings) * settings.augment.materialise
     is_vae = isinstance(model, VaeSettings)
     seen = model.examples if isinstance(model, PcaSettings) else model.train.examples
-    training = seen * rates.train / (GPU_SPEEDUP if guessed and is_vae else 1)
+    training = rates.start + seen * rates.train / (GPU_SPEEDUP if guessed and is_vae else 1)
     prior = settings.products.prior.examples
-    per_label = found.labels / 2
-    fitting = prior * (MIXTURE + rates.rank / settings.products.rotations)
-    samples = found.labels * settings.products.samples_per_label * side(settings.view) ** 2 * 4 * 2
+    fitting = prior * (MIXTURE + rates.one_pass)
+    samples = found.labels * settings.products.samples_per_label * elements(settings) * 4 * 2
     rows = found.objects * (5 * model.latents + 60) * 8
     state = COPIES * rates.weights_bytes if is_vae else rates.weights_bytes
     return [
         _cost("train", name, training, in_memory + state, state, "assumed" if guessed and is_vae else "measured"),
         _cost("fit-prior", name, fitting, in_memory, 1e6, "measured"),
-        _cost("encode", name, found.objects * rates.encode * per_label, 0, 3 * rows, "measured"),
+        _cost("encode", name, found.objects * rates.encode * found.labels, 0, 3 * rows, "measured"),
         _fixed("generate", name, found, samples / GB),
         _cost("rank", name, found.objects * rates.rank, 0, rows, "measured"),
         _fixed("evaluate", name, found, 0.001),
@@ -139,10 +138,9 @@ def _fixed(step: str, model: str, found: Counts, disk_gb: float) -> Cost:
 
 def headline(settings: SurveySettings, found: Counts) -> str:
     """Return in one line what the figures of a survey rest on."""
-    width = side(settings.view)
     return (
-        f"{found.objects} objects (from {found.known_from}), {settings.augment.total} examples of {width} x {width} "
-        f"pixels, {examples_bytes(settings.augment, settings.view) / GB:.2f} GB as bytes"
+        f"{found.objects} objects (from {found.known_from}), {examples_words(settings)}, "
+        f"{examples_bytes(settings) / GB:.2f} GB in memory"
     )
 
 
@@ -162,11 +160,11 @@ def table(costs: list[Cost]) -> str:
 def legend(device: str) -> str:
     """Say what measured and assumed mean."""
     lines = [
-        "measured: by the step itself on a few simulated images, on this machine as busy as it is now,",
+        "measured: by the step itself on a few simulated objects, on this machine as busy as it is now,",
         f"  with {threads()} threads; a training that ends early takes less. Memory is the size of the data and,",
         "  beside it, what such steps were seen to take.",
         f"assumed: {DOWNLOAD_RATE / 1e6:.0f} MB/s of downloads, {START:.0f} s to start a step, and for the other steps",
-        "  what they take for a thousand objects. Disk: examples are packed as simulated images are; noisier ones,",
+        "  what they take for a thousand objects. Disk: examples are packed as simulated ones are; noisier images,",
         "  without a threshold, take up to ten times as much.",
     ]
     if device == "cuda" and not has_gpu():

@@ -1,9 +1,10 @@
-"""Measure on this machine, in seconds, how fast the steps are: on a few simulated images, by the steps themselves."""
+"""Measure on this machine, in seconds, how fast the steps are: on a few simulated objects, by the steps themselves."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from astro_vae import kinds, model
-from astro_vae.classifier import fit_network
-from astro_vae.linear import Ppca
+from astro_vae import kinds, model, surveys
+from astro_vae.classifier import fit_network, nothing_to_judge
 from astro_vae.objects import open_objects
 from astro_vae.products import latents
 from astro_vae.products._inference import Inference
@@ -27,7 +27,6 @@ from astro_vae.settings import (
     ExecutionSettings,
     ModelSettings,
     PcaSettings,
-    PrepareSettings,
     SurveySettings,
     VaeSettings,
 )
@@ -38,13 +37,13 @@ from astro_vae.steps._device import matmul_precision, open_fabric
 from astro_vae.steps._loop import fit
 from astro_vae.steps._training_data import TrainingData, open_training_data
 from astro_vae.steps.prepare import prepare
-from astro_vae.surveys import simulated_radio
+from astro_vae.steps.train import LINEAR_EXAMPLES, PATHS, fit_linear, weighted_linear
 from astro_vae.trained import TrainedModel
 from astro_vae.vae.priors import StandardNormal
 
-IMAGES, VALIDATION = 24, 4
+OBJECTS, VALIDATION = 24, 4
 LOOKED_AT = 8
-PCA_EXAMPLES = 512
+EXAMPLES = 512
 SECONDS = 3.0  # of training that are timed
 STEPS = (2, 20)  # least and most
 
@@ -60,7 +59,7 @@ class SurveyRates:
     augment : float
         s per example.
     packed : float
-        Bytes on disk by bytes in memory, of simulated images.
+        Bytes on disk by bytes in memory, of simulated objects.
     classifier : float
         s per example.
     """
@@ -80,15 +79,23 @@ class ModelRates:
     ----------
     train : float
         s per example.
-    encode, rank : float
-        s per object with the settings of the products; `encode` for two labels.
+    encode : float
+        s per object and label, with the settings of the products.
+    rank : float
+        s per object, in all its orientations.
+    one_pass : float
+        s per object, in one.
     weights_bytes : int
+    start : float
+        s before the first step, for the linear model that a network begins from.
     """
 
     train: float
     encode: float
     rank: float
+    one_pass: float
     weights_bytes: int
+    start: float = 0.0
 
 
 class Trial:
@@ -113,26 +120,23 @@ class Trial:
             self._data = self._opened()
 
     def _prepared(self) -> tuple[float, float]:
-        assert isinstance(self.settings.prepare, PrepareSettings)  # `counts` refuses others
-        size = max(self.settings.prepare.size, 32)
-        source = simulated_radio.Source(
-            survey="simulated_radio", labelled=IMAGES, unlabelled=0, other=0, anomalies=0, size=size
-        )
+        survey = surveys.SIMULATED[self.settings.source.kind]
+        source = survey.trial(OBJECTS, self.settings.prepare)
         started = time.perf_counter()
-        manifest = simulated_radio.obtain(source, self.folder, execution=self.execution)
-        simulating = (time.perf_counter() - started) / IMAGES
+        manifest = survey.obtain(source, self.folder, execution=self.execution)
+        simulating = (time.perf_counter() - started) / OBJECTS
         manifest.to_csv(self.folder / "manifest.csv", index=False)
-        lenient = self.settings.prepare.model_copy(update={"min_snr": 0.0})  # all images count, whatever their noise
+        lenient = kinds.kind(survey.KIND).cut.lenient(self.settings.prepare)  # all objects count, whatever their noise
 
         def prepared() -> None:
             prepare(source, lenient, folder=self.folder, manifest=self.folder / "manifest.csv", out=self.objects)
 
         prepared()  # the first call pays for imports
-        return simulating, timed(prepared) / IMAGES
+        return simulating, timed(prepared) / OBJECTS
 
     def _write_split(self) -> None:
         names = open_objects(self.objects).usable["object_id"]
-        parts = np.where(np.arange(len(names)) % (IMAGES // VALIDATION), "train", "validation")
+        parts = np.where(np.arange(len(names)) % (OBJECTS // VALIDATION), "train", "validation")
         table = pd.DataFrame({"object_id": names, "group": range(len(names)), "part": parts, "reason": ""})
         table.to_csv(self.split, index=False)
 
@@ -147,7 +151,7 @@ class Trial:
     @property
     def few(self) -> AnyAugmentSettings:
         """The settings of the augmentation with as many examples as the trials need."""
-        return self.settings.augment.model_copy(update={"total": PCA_EXAMPLES, "materialise": True})
+        return self.settings.augment.model_copy(update={"total": EXAMPLES, "materialise": True})
 
     def _opened(self) -> TrainingData:
         files = {"objects": self.objects, "split": self.split, "augmented": self.augmented}
@@ -155,36 +159,54 @@ class Trial:
 
     def survey_rates(self) -> SurveyRates:
         """Measure the steps before the models."""
-        few = ClassifierSettings(examples=256)
-        conditions = Conditions.of(self.objects, self.split, self.settings.view, seed=few.seed)
-        fit_network(few, self._data, conditions, self.execution)
-        judging = timed(lambda: fit_network(few, self._data, conditions, self.execution)) / few.examples
+        few, judging = ClassifierSettings(examples=256), 0.0
+        if not nothing_to_judge(self._data):
+            conditions = Conditions.of(self.objects, self.split, self.settings.view, seed=few.seed)
+            fit_network(few, self._data, conditions, self.execution)
+            judging = timed(lambda: fit_network(few, self._data, conditions, self.execution)) / few.examples
         return SurveyRates(self._download, self._prepare, self._augment, self._packed, judging)
 
     def model_rates(self, settings: ModelSettings) -> ModelRates:
         """Measure the steps of a model."""
+        start = 0.0
         if isinstance(settings, PcaSettings):
-            module, seconds = self._pca(settings)
+            module, seconds = self._linear(settings)
         else:
-            module, seconds = self._vae(settings)
+            module, seconds, start = self._vae(settings)
         weights = sum(tensor.nbytes for tensor in module.state_dict().values())
-        return ModelRates(seconds, *self._products(module.eval()), weights)
+        return ModelRates(seconds, *self._products(module.eval()), weights, start)
 
-    def _pca(self, settings: PcaSettings) -> tuple[Any, float]:
-        x, _ = kinds.kind(self._data.contract["kind"]).view.to_network(self._data.images(np.arange(PCA_EXAMPLES)))
-        latents = min(settings.latents, PCA_EXAMPLES - 1)
+    def _linear(self, settings: PcaSettings) -> tuple[Any, float]:
+        """Fit a linear model; return it and the seconds per example."""
+        few = settings.model_copy(update={"latents": self._latents(settings), "examples": EXAMPLES})
         started = time.perf_counter()
-        module = Ppca.fit(x, latents, n_labels=len(self._data.labels))
-        return module, (time.perf_counter() - started) / PCA_EXAMPLES
+        module = fit_linear(few, self._data).network
+        return module, (time.perf_counter() - started) / EXAMPLES
 
-    def _vae(self, settings: VaeSettings) -> tuple[Any, float]:
-        module = model.build(settings, shape=self._data.examples.shape, n_labels=len(self._data.labels))
+    def _latents(self, settings: ModelSettings) -> int:
+        """Return how many latents the few examples allow."""
+        return min(settings.latents, EXAMPLES - 1, math.prod(self._data.contract["shape"]) - 1)
+
+    def _vae(self, settings: VaeSettings) -> tuple[Any, float, float]:
+        """Train a network; return it, the seconds per example, and those before the first."""
+        module = model.build_network(settings, shape=self._data.contract["shape"], n_labels=len(self._data.labels))
+        start = self._start(module, settings) if settings.network.path != "none" else 0.0
         batch = settings.train.batch
         self._fit(module, settings, batch)  # the first step pays for buffers
         one = self._fit(module, settings, batch)
         steps = int(np.clip(SECONDS / max(one, 1e-3), *STEPS))
         seconds = self._fit(module, settings, steps * batch) / (steps * batch)
-        return module.cpu(), seconds
+        return module.cpu(), seconds, start
+
+    def _start(self, module: Any, settings: VaeSettings) -> float:
+        """Let a network begin from its linear model; return the seconds that this takes with all examples."""
+        method, latents = PATHS[settings.network.path], self._latents(settings)
+        started = time.perf_counter()
+        linear = weighted_linear(method, self._data, latents, EXAMPLES, settings.train.seed)
+        each = (time.perf_counter() - started) / EXAMPLES
+        if latents == settings.latents:
+            module.start_from(linear.path)
+        return each * min(LINEAR_EXAMPLES, self.settings.augment.total)
 
     def _fit(self, module: Any, settings: VaeSettings, examples: int) -> float:
         """Train for a few examples; return the seconds."""
@@ -198,8 +220,8 @@ class Trial:
                 execution=quiet,
             ))
 
-    def _products(self, module: Any) -> tuple[float, float]:
-        """Return seconds per object of encode and rank."""
+    def _products(self, module: Any) -> tuple[float, float, float]:
+        """Return seconds per object of encode (and label), of rank, and of one pass through the model."""
         contract = {**self._data.contract, "labels": list(self._data.labels),
                     "frequencies": self._data.frequencies.tolist()}
         trained = TrainedModel(self.folder, module, contract, StandardNormal(module.n_latents))
@@ -210,12 +232,13 @@ class Trial:
         known = np.zeros(len(block.rows), np.int64)
 
         def ranked() -> None:
-            for images in block.rotations(products.rotations):
-                z, _ = inference.encode(images, known)
-                inference.log_likelihood(images, z, known)
+            for seen in block.rotations(products.rotations):
+                z, _ = inference.encode(seen, known)
+                inference.log_likelihood(seen, z, known)
 
-        encoding = timed(lambda: latents.look(inference, block, known, products))
-        return encoding / len(block.rows), timed(ranked) / len(block.rows)
+        encoding = timed(lambda: latents.look(inference, block, known, products)) / len(block.rows)
+        ranking = timed(ranked) / len(block.rows)
+        return encoding / inference.n_classes, ranking, ranking / views.orientations(products.rotations)
 
 
 def timed(function: Callable[[], Any]) -> float:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from astro_vae import surveys
+from astro_vae import kinds, surveys
 from astro_vae.errors import UserError
 from astro_vae.objects import open_objects
-from astro_vae.settings import (
-    AnyAugmentSettings,
-    AnyPrepareSettings,
-    AnyViewSettings,
-    PrepareSettings,
-    SurveySettings,
-    ViewSettings,
-)
+from astro_vae.settings import SurveySettings
 from astro_vae.surveys.candidate import Expected
 
 DEFAULT_LABELS = 2
@@ -44,10 +38,8 @@ def counts(settings: SurveySettings, results: Path) -> Counts:
     Raises
     ------
     UserError
-        If neither is to be had, or the survey gives spectra, of which no rates are measured.
+        If neither is to be had.
     """
-    if not isinstance(settings.prepare, PrepareSettings):
-        raise UserError(f"survey '{settings.source.survey}': only runs on images can be estimated, not on spectra")
     module = surveys.survey(settings.source.survey)
     tell = getattr(module, "expected", None)
     expected: Expected | None = tell(settings.source) if tell else None
@@ -65,18 +57,27 @@ def counts(settings: SurveySettings, results: Path) -> Counts:
     return Counts(expected.objects, expected.labels or DEFAULT_LABELS, expected.scaled, size, "settings")
 
 
-def values_bytes(objects: int, settings: AnyPrepareSettings, *, scaled: bool) -> int:
+def kind_of(settings: SurveySettings) -> kinds.Kind:
+    """Return the rooms of what the survey gives."""
+    return kinds.kind(settings.source.kind)
+
+
+def values_bytes(settings: SurveySettings, found: Counts) -> int:
     """Return the bytes of the values in objects.h5, not compressed."""
-    assert isinstance(settings, PrepareSettings)  # see `counts`
-    return objects * settings.size**2 * (1 if scaled else 4)
+    return found.objects * int(kind_of(settings).cut.stored_bytes(settings.prepare, scaled=found.scaled))
 
 
-def side(view: AnyViewSettings) -> int:
-    """Return the side (pixel) of what a network sees."""
-    assert isinstance(view, ViewSettings)  # see `counts`
-    return view.size
+def elements(settings: SurveySettings) -> int:
+    """Return of how many pixels or bins an object is, as a network sees it."""
+    return math.prod(kind_of(settings).view.shape(settings.view))
 
 
-def examples_bytes(augment: AnyAugmentSettings, view: AnyViewSettings) -> int:
+def examples_bytes(settings: SurveySettings) -> int:
     """Return the bytes of all examples in memory."""
-    return augment.total * side(view) ** 2
+    return settings.augment.total * elements(settings) * int(kind_of(settings).view.BYTES)
+
+
+def examples_words(settings: SurveySettings) -> str:
+    """Say how many examples there are, and how large each is."""
+    room = kind_of(settings).view
+    return f"{settings.augment.total} examples of {' x '.join(map(str, room.shape(settings.view)))} {room.ELEMENTS}"

@@ -39,6 +39,16 @@ def stored_shape(settings: PrepareSettings) -> tuple[int, ...]:
     return settings.size, settings.size
 
 
+def stored_bytes(settings: PrepareSettings, *, scaled: bool) -> int:
+    """Return how much is stored of each image, not compressed (bytes)."""
+    return settings.size**2 * (1 if scaled else 4)
+
+
+def lenient(settings: PrepareSettings) -> PrepareSettings:
+    """Return the settings without limits on quality, where any image does."""
+    return settings.model_copy(update={"min_snr": 0.0})
+
+
 def grid(settings: PrepareSettings) -> dict[str, Any]:
     """Return the pixels of what is stored."""
     return {"size": settings.size}

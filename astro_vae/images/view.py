@@ -17,6 +17,16 @@ from astro_vae.settings import ViewSettings
 BLOCK = 32  # images at a time: what is between input and output then stays in the cache of the processor
 
 
+ELEMENTS = "pixels"
+"""What the elements of `shape` are called."""
+BYTES = 1  # of an element of a view, in memory
+
+
+def shape(settings: ViewSettings) -> tuple[int, ...]:
+    """Return the shape of one object as a network sees it."""
+    return settings.size, settings.size
+
+
 def frame_size(settings: ViewSettings) -> int:
     """Return the side (pixel) of the smallest input that `view` takes."""
     return settings.frame

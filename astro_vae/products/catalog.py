@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from astropy import units
 from astropy.io import fits
 from astropy.io.votable import from_table
+from astropy.io.votable.exceptions import W03
 from astropy.io.votable.tree import CooSys
 from astropy.table import Table
 
@@ -121,6 +122,7 @@ def _write_votable(table: pd.DataFrame, columns: Mapping[str, Column], path: Pat
     with warnings.catch_warnings():
         # VOUnit deprecates them, but every reader knows them, and spectra are given in them.
         warnings.filterwarnings("ignore", "The unit '(erg|Angstrom)' has been deprecated", units.UnitsWarning)
+        warnings.simplefilter("ignore", W03)  # a name with the blank of a label gets an identifier without
         _to_votable(as_astropy(table, columns, {}), path, meta)
 
 

@@ -39,6 +39,16 @@ def stored_shape(settings: SpectrumPrepareSettings) -> tuple[int, ...]:
     return (settings.grid.bins + 2 * settings.margin,)
 
 
+def stored_bytes(settings: SpectrumPrepareSettings, *, scaled: bool) -> int:
+    """Return how much is stored of each spectrum, not compressed (bytes): flux, inverse variance and mask."""
+    return stored_shape(settings)[0] * (4 + 4 + 1)
+
+
+def lenient(settings: SpectrumPrepareSettings) -> SpectrumPrepareSettings:
+    """Return the settings without limits on quality, where any spectrum does."""
+    return settings.model_copy(update={"min_snr": 0.0, "min_coverage": 0.0})
+
+
 def grid(settings: SpectrumPrepareSettings) -> dict[str, Any]:
     """Return the bins of what is stored: rest-frame vacuum wavelengths."""
     chosen, margin = settings.grid, settings.margin

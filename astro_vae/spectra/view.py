@@ -15,6 +15,16 @@ from astro_vae.spectra.resample import bin_centres
 MIN_SIGNIFICANCE = 3.0  # a continuum fainter than this by its error says nothing of the scale
 
 
+ELEMENTS = "bins"
+"""What the elements of `shape` are called."""
+BYTES = 8  # of an element of a view, in memory: flux and inverse variance
+
+
+def shape(settings: SpectrumViewSettings) -> tuple[int, ...]:
+    """Return the shape of one object as a network sees it."""
+    return (settings.grid.bins,)
+
+
 def frame_size(settings: SpectrumViewSettings) -> int:
     """Return the number of bins of the smallest input that `view` takes."""
     return settings.grid.bins

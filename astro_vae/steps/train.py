@@ -38,6 +38,8 @@ from astro_vae.trained import CONTRACT, Model
 from astro_vae.vae.likelihoods import LIKELIHOODS
 from astro_vae.vae.vae import FILL_COMPONENTS
 
+PATHS = {"linear": "em_pca", "curved": "curved_pca"}
+"""The model that each path of a network begins from."""
 BEGINNING = 512
 """Augmented examples whose mean the decoder of a network begins from, where its likelihood needs that."""
 
@@ -82,7 +84,7 @@ def train(
         }
         checkpoints = out.parent / "checkpoints"
         if isinstance(settings, PcaSettings):
-            trained = _fit_linear(settings, data)
+            trained = fit_linear(settings, data)
         else:
             trained = _fit_vae(settings, data, contract, checkpoints, execution)
         coverage = count_valid(objects, split, view, data.labels) if data.weighted else None
@@ -126,11 +128,11 @@ def _fit_vae(
     some = data.images(data.examples.order(settings.train.seed)[:BEGINNING])
     network.start_at(float(network_input(torch.from_numpy(some))[0].mean()))
     if settings.network.path != "none":
-        method = "em_pca" if settings.network.path == "linear" else "curved_pca"
-        start = _weighted_linear(method, data, settings.latents, settings.network.path_examples, settings.train.seed)
+        method = PATHS[settings.network.path]
+        start = weighted_linear(method, data, settings.latents, settings.network.path_examples, settings.train.seed)
         network.start_from(start.path)
     if settings.network.fill == "infill":
-        components = _weighted_linear("infill_pca", data, FILL_COMPONENTS, 0, settings.train.seed)
+        components = weighted_linear("infill_pca", data, FILL_COMPONENTS, 0, settings.train.seed)
         network.fill_from(components.path)
     checkpoint = Checkpoint(checkpoints, _fingerprint(contract, network), execution.checkpoint_minutes)
     fabric = open_fabric(network, settings.train.precision, execution)
@@ -140,20 +142,22 @@ def _fit_vae(
     return Trained(network.cpu().eval(), training.history, training.best_at, machine)
 
 
-def _fit_linear(settings: PcaSettings, data: TrainingData) -> Trained:
+def fit_linear(settings: PcaSettings, data: TrainingData) -> Trained:
+    """Fit a model without a network to its examples, in one go."""
     network: Model
     if settings.type == "pca":
         images, _ = _to_fit(data, settings.latents, settings.examples, settings.seed)
         x, _ = network_input(images)
         network = Ppca.fit(x.numpy(), settings.latents, n_labels=len(data.labels), seed=settings.seed)
     else:
-        network = _weighted_linear(settings.type, data, settings.latents, settings.examples, settings.seed)
+        network = weighted_linear(settings.type, data, settings.latents, settings.examples, settings.seed)
     seen = min(settings.examples, int(data.kept.sum())) or int(data.counts.sum())
     row = {"examples": seen, **validate(network, data.validation, data.frequencies, seed=settings.seed)}
     return Trained(network, [row], seen, {"device": "cpu", "torch": torch.__version__, "numpy": np.__version__})
 
 
-def _weighted_linear(method: str, data: TrainingData, latents: int, examples: int, seed: int) -> WeightedLinear:
+def weighted_linear(method: str, data: TrainingData, latents: int, examples: int, seed: int) -> WeightedLinear:
+    """Fit components to examples with weights, as a model or as the path that a network starts from."""
     images, copies = _to_fit(data, latents, examples, seed)
     x, weight = network_input(images)
     assert weight is not None  # `_check_weights` has seen to it

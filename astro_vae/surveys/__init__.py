@@ -55,6 +55,9 @@ SOURCES: dict[str, type[settings.SourceSettings]] = {name: module.Source for nam
 OWN_FILES = {module.KIND: name for name, module in (("folder", folder), ("spectra_folder", spectra_folder))}
 """The survey of a person's own files, by kind of data."""
 
+SIMULATED = {module.KIND: module for module in (simulated_radio, simulated_spectra)}
+"""The module of the simulated survey, by kind of data: it makes objects where there are none."""
+
 
 def survey(name: str) -> ModuleType:
     """Return the module of a survey, or raise a `UserError` that lists the known ones."""

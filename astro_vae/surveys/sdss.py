@@ -21,7 +21,7 @@ from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys import mirabest
 from astro_vae.surveys._sdss_hosts import MIRABEST, radio_hosts
 from astro_vae.surveys._sdss_sample import FIRST_BOSS_PLATE, check_bits, query_name, query_sample, read_sample, typed
-from astro_vae.surveys.candidate import WHOLE, Block, Candidate
+from astro_vae.surveys.candidate import WHOLE, Block, Candidate, Expected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,7 @@ KIND = "spectrum"
 PAGE = "https://dr{release}.sdss.org/optical/spectrum/view?plateid={plate}&mjd={mjd}&fiberid={fiber}"
 READING = ("bad_bits",)
 """Settings by which every file is read, whichever they are; new files are read by those of the training."""
+FILE_BYTES = 190_000  # of a lite file, on average
 SKY_BIT = 0  # of ZWARNING: the fibre was on empty sky
 
 COLUMNS = {
@@ -102,6 +103,12 @@ class Source(SourceSettings):
         if bool(self.sample) == bool(self.query):
             raise ValueError("give either `sample`, a table, or `query`, SQL")
         return self
+
+
+def expected(source: Source) -> Expected:
+    """Return how many spectra the sample names, and the size of their files; without a table neither is known."""
+    number = sum(len(read_sample(table, ())) for table in tables(source))
+    return Expected(number, number * FILE_BYTES)
 
 
 def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:

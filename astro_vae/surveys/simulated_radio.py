@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_vae.columns import Column
 from astro_vae.section import setting
-from astro_vae.settings import ExecutionSettings, SourceSettings
+from astro_vae.settings import ExecutionSettings, PrepareSettings, SourceSettings
 from astro_vae.surveys._simulated import folder_name, read_truth, simulated
 from astro_vae.surveys.candidate import WHOLE, Block, Candidate, Expected
 
@@ -65,6 +65,13 @@ def expected(source: Source) -> Expected:
     number = source.labelled + source.unlabelled + source.other + source.anomalies
     pixels = -(-4 * source.size**2 // FITS_BLOCK) * FITS_BLOCK
     return Expected(number, number * (FITS_BLOCK + pixels), labels=2)
+
+
+def trial(number: int, prepare: PrepareSettings) -> Source:
+    """Return a survey of a few sources of two labels, in cutouts as large as those that are prepared."""
+    return Source(
+        survey="simulated_radio", labelled=number, unlabelled=0, other=0, anomalies=0, size=max(prepare.size, 32)
+    )
 
 
 def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:

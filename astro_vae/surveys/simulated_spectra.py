@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from astro_vae.columns import Column
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
+from astro_vae.settings_spectra import SpectrumPrepareSettings
 from astro_vae.surveys._simulated import folder_name, read_truth, simulated
 from astro_vae.surveys.candidate import WHOLE, Block, Candidate, Expected
 
@@ -84,6 +85,11 @@ def expected(source: Source) -> Expected:
     """Return how many objects are simulated, and the size of their files."""
     number = source.labelled + source.unlabelled + source.anomalies
     return Expected(number, number * FILE_BYTES, labels=4)
+
+
+def trial(number: int, prepare: SpectrumPrepareSettings) -> Source:
+    """Return a survey of a few spectra of four labels; they cover 3800 to 9200 Angstrom, however they are prepared."""
+    return Source(survey="simulated_spectra", labelled=number, unlabelled=0, anomalies=0)
 
 
 def obtain(source: Source, folder: Path, *, execution: ExecutionSettings) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from astropy.io import fits
 from PIL import Image
 
 from astro_vae.errors import UserError
-from astro_vae.estimate.sizes import counts, examples_bytes, values_bytes
+from astro_vae.estimate.sizes import Counts, counts, examples_bytes, examples_words, values_bytes
 from astro_vae.objects import Writer
 from astro_vae.section import validate
 from astro_vae.settings import AugmentSettings, ExecutionSettings, PrepareSettings, SurveySettings, ViewSettings
@@ -23,9 +24,26 @@ def survey(source: dict[str, Any]) -> SurveySettings:
 
 
 def test_bytes_of_values_and_examples() -> None:
-    assert values_bytes(1000, PrepareSettings(size=150), scaled=False) == 90_000_000
-    assert values_bytes(1000, PrepareSettings(size=150), scaled=True) == 22_500_000
-    assert examples_bytes(AugmentSettings(total=200_000), ViewSettings(size=96)) == 1_843_200_000
+    images = survey({"survey": "mirabest"}).model_copy(update={
+        "prepare": PrepareSettings(size=150), "augment": AugmentSettings(total=200_000), "view": ViewSettings(size=96),
+    })
+    found = Counts(1000, 2, False, 0, "settings")
+    assert values_bytes(images, found) == 90_000_000
+    assert values_bytes(images, replace(found, scaled=True)) == 22_500_000
+    assert examples_bytes(images) == 1_843_200_000
+    assert examples_words(images) == "200000 examples of 96 x 96 pixels"
+    spectra = survey({"survey": "simulated_spectra"})
+    assert values_bytes(spectra, found) == 1000 * (1000 + 2 * 16) * 9  # flux and ivar of 4 bytes, a mask of one
+    assert examples_bytes(spectra) == 40_000 * 1000 * 2 * 4
+    assert examples_words(spectra) == "40000 examples of 1000 bins"
+
+
+def test_a_sample_of_sdss_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("plate,mjd,fiber\n266,51602,1\n266,51602,2\n266,51602,2\n")
+    found = counts(survey({"survey": "sdss", "sample": str(tmp_path / "s.csv")}), tmp_path)
+    assert (found.objects, found.download_bytes, found.scaled) == (2, 2 * 190_000, False)
+    with pytest.raises(UserError, match="do not tell how many objects there will be"):
+        counts(survey({"survey": "sdss", "query": "SELECT 1"}), tmp_path)
 
 
 def test_a_simulated_survey_writes_what_is_expected(tmp_path: Path) -> None:
