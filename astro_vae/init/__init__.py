@@ -1,19 +1,31 @@
-"""Begin a survey of one's own images: look at them, write a configuration file, name the next command."""
+"""Begin a survey of one's own files: look at them, write a configuration file, name the next command."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from astro_vae.errors import UserError
 
+if TYPE_CHECKING:
+    from astro_vae.init.choose import Choice
+
+    Told = tuple[list[tuple[str, str]], list[str], list[Choice]]
+
 
 def init(
     name: Annotated[str, typer.Argument(help="Name of the survey, and of its configuration file.")],
-    images: Annotated[Path, typer.Option(help="Folder of FITS, PNG or JPEG images, or of mosaics with --catalog.")],
-    labels: Annotated[Path | None, typer.Option(help="CSV table of labels: columns file and label.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of FITS, PNG or JPEG images, or of mosaics with --catalog.")
+    ] = None,
+    spectra: Annotated[
+        Path | None, typer.Option(help="Folder of spectra: spec-*.fits, or tables of wavelength, flux and error.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", "--redshifts", help="CSV table: file and label, or redshift of spectra.")
+    ] = None,
     catalog: Annotated[
         Path | None, typer.Option(help="Table of positions (ra, dec in deg) of objects in mosaics.")
     ] = None,
@@ -25,25 +37,47 @@ def init(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over a configuration file of this name.")] = False,
 ) -> None:
-    """Look at your own images, say what is odd, and write a configuration file for them."""
-    from astro_vae.init.look import look, on_terminal
-    from astro_vae.init.tell import facts, odd
+    """Look at your own images or spectra, say what is odd, and write a configuration file for them."""
     from astro_vae.settings import NAME_PATTERN
-    from astro_vae.surveys.folder import Source
 
     if not NAME_PATTERN.fullmatch(name):
         raise UserError(f"'{name}' becomes a path: use letters, digits, '_' and '-' only, no '-' in front")
     path = out or (Path("config") if Path("config").is_dir() else Path()) / f"{name}.yaml"
     if path.exists() and not force:
         raise UserError(f"{path}: is there already; choose another name, or --force to write over it")
-    source = Source(
-        survey="folder", path=_absolute(images), labels=_absolute(labels), catalog=_absolute(catalog),
-        follow_links=follow_links,
-    )
-    found = look(source, progress=on_terminal)
-    _print(facts(found), odd(found))
-    _write(path, name, found)
+    if (images is None) == (spectra is None) or (spectra and catalog):
+        raise UserError("give the folder of your files: --images (and --catalog for mosaics), or --spectra")
+    known = {"labels": _absolute(labels), "follow_links": follow_links}
+    if images:
+        facts, odd, choices = _of_images({**known, "path": _absolute(images), "catalog": _absolute(catalog)})
+    else:
+        facts, odd, choices = _of_spectra({**known, "path": _absolute(spectra)})
+    _print(facts, odd)
+    if not choices:
+        raise UserError(f"{images or spectra}: no object can be used, so that no configuration file is written")
+    _write(path, name, facts, choices)
     print(f"wrote {path}; its comments say why\nnext: {_command(path)}")
+
+
+def _of_images(known: dict[str, Any]) -> Told:
+    """Return what was found of images, what is odd, and the settings; no settings where none can be used."""
+    from astro_vae.init.choose import choose
+    from astro_vae.init.look import look, on_terminal
+    from astro_vae.init.tell import facts, odd
+    from astro_vae.surveys.folder import Source
+
+    found = look(Source(survey="folder", **known), progress=on_terminal)
+    return facts(found), odd(found), choose(found) if len(found.readable) else []
+
+
+def _of_spectra(known: dict[str, Any]) -> Told:
+    """Return the same of spectra."""
+    from astro_vae.init import spectra
+    from astro_vae.init.look import on_terminal
+    from astro_vae.surveys.spectra_folder import Source
+
+    found = spectra.look(Source(survey="spectra_folder", **known), progress=on_terminal)
+    return spectra.facts(found), spectra.odd(found), spectra.choose(found) if spectra.usable(found) else []
 
 
 def _absolute(path: Path | None) -> str:
@@ -65,25 +99,19 @@ def _print(facts: list[tuple[str, str]], odd: list[str]) -> None:
     console.print("\nodd:" if odd else "\nnothing odd", *odd, sep="\n  ", soft_wrap=True)
 
 
-def _write(path: Path, name: str, found: object) -> None:
+def _write(path: Path, name: str, facts: list[tuple[str, str]], choices: list[Choice]) -> None:
     import yaml
 
     from astro_vae.files import write_text
-    from astro_vae.init.choose import choose
-    from astro_vae.init.look import Findings
-    from astro_vae.init.tell import facts
     from astro_vae.init.text import config_text
     from astro_vae.section import validate
     from astro_vae.settings import Settings
     from astro_vae.surveys import SOURCES
 
-    assert isinstance(found, Findings)
-    if found.readable.empty:
-        raise UserError(f"{found.source.path}: no object can be used, so that no configuration file is written")
-    head = [f"Written by `astro-vae init {name}` after a look at the images below; change what you know better.",
+    head = [f"Written by `astro-vae init {name}` after a look at the files below; change what you know better.",
             "What may be set, with units and meanings: docs/settings.md.",
-            *(f"{what}: {value}" for what, value in facts(found))]
-    text = config_text(name, choose(found), head)
+            *(f"{what}: {value}" for what, value in facts)]
+    text = config_text(name, choices, head)
     validate(Settings, {"run": path.stem, **yaml.safe_load(text)}, origin=str(path), sources=SOURCES)
     write_text(path, text)
 

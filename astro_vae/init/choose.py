@@ -225,14 +225,13 @@ def largest_group(ra: np.ndarray, dec: np.ndarray, radius_arcsec: float) -> floa
 
 def _training(found: Findings, usable: int, sizes: Sizes) -> list[Choice]:
     latents = 8 if usable < 300 else 16 if usable < 2000 else 32
-    total = int(np.clip(_two_digits(300 * usable), 10_000, 200_000))
-    examples = int(np.clip(_two_digits(600 * usable), 40_000, 360_000))
+    total, examples = training_size(usable)
     minutes = examples / RATE / 60 * (sizes.size / 96) ** 2
     chosen = [
         Choice("augment.total", total, f"about 300 transforms of each of {usable} objects, 10,000 to 200,000"),
         Choice("models.cvae.type", "vae"),
         Choice("models.cvae.latents", latents, f"for about {usable} objects; more needs more of them"),
-        *_labels(found),
+        *conditions(found),
         Choice("models.cvae.train.examples", examples, f"about {max(1, math.ceil(minutes))} min on two cores; more is "
                "better where validation still improves"),
         Choice("models.pca.type", "pca"),
@@ -246,7 +245,13 @@ def _training(found: Findings, usable: int, sizes: Sizes) -> list[Choice]:
     return chosen
 
 
-def _labels(found: Findings) -> list[Choice]:
+def training_size(usable: int) -> tuple[int, int]:
+    """Return how many examples to make of so many objects, and how many of them a network sees."""
+    total = int(np.clip(_two_digits(300 * usable), 10_000, 200_000))
+    return total, int(np.clip(_two_digits(600 * usable), 40_000, 360_000))
+
+
+def conditions(found: Findings) -> list[Choice]:
     """Condition on the labels that enough objects have."""
     labels = found.readable["label"]
     counts = labels[labels != ""].value_counts()

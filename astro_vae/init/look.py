@@ -36,10 +36,10 @@ class Findings:
 
     Attributes
     ----------
-    source : folder.Source
+    source : Source of the survey `folder` or `spectra_folder`
         The folder and its tables.
     files : list of (str, str)
-        Path of each image below the folder, and why it is not to be read.
+        Path of each file below the folder, and why it is not to be read.
     endings : Counter
         Files per ending.
     size : int
@@ -56,7 +56,7 @@ class Findings:
         Mean time that reading one object took.
     """
 
-    source: folder.Source
+    source: Any
     files: list[tuple[str, str]]
     endings: Counter[str]
     size: int
@@ -84,25 +84,33 @@ def look(source: folder.Source, *, progress: Progress = lambda items, total: ite
     if not top.is_dir():
         raise UserError(f"{top}: no such folder; give the folder of your images by --images")
     own = folder.own_files(source)
-    files = own.listed()
+    try:
+        files = own.listed()
+    except UserError as error:
+        raise UserError(f"{error}; for spectra give --spectra") from None
     rows = [{"path": path, "status": "failed" if fault else "ok", "reason": fault} for path, fault in files]
     manifest = pd.DataFrame(rows)
     if source.catalog:
         table = folder.positions(source)
         wide = source.model_copy(update={"cutout": CUTOUT})
-        objects, chosen = len(table), folder.cut_out(wide, manifest, [table[i] for i in _some(len(table))])
+        objects, chosen = len(table), folder.cut_out(wide, manifest, [table[i] for i in some(len(table))])
     else:
-        objects, chosen = len(files), folder.candidates(source, top, manifest.iloc[_some(len(files))])
+        objects, chosen = len(files), folder.candidates(source, top, manifest.iloc[some(len(files))])
     number = min(objects, LOOK)
     clock = Clock(chosen)
     seen = [_seen(candidate, measure=i % max(1, number // MEASURE) == 0)
             for i, candidate in enumerate(progress(clock, number))]
     good = [path for path, fault in files if not fault]
     return Findings(
-        source, files, Counter(_ending(path) for path, _ in files), sum((top / p).stat().st_size for p in good),
-        objects, pd.DataFrame(seen), _planes(top, good), len(own.unmatched(path for path, _ in files)),
-        1000 * clock.seconds / max(1, len(seen)),
+        source, files, *counted_files(top, files, ENDINGS), objects, pd.DataFrame(seen), _planes(top, good),
+        len(own.unmatched(path for path, _ in files)), 1000 * clock.seconds / max(1, len(seen)),
     )
+
+
+def counted_files(top: Path, files: list[tuple[str, str]], endings: tuple[str, ...]) -> tuple[Counter[str], int]:
+    """Return how many files have each ending, and the bytes of those that are to be read."""
+    found = Counter(max((e for e in endings if path.lower().endswith(e)), key=len) for path, _ in files)
+    return found, sum((top / path).stat().st_size for path, fault in files if not fault)
 
 
 class Clock:
@@ -123,13 +131,9 @@ class Clock:
             self.seconds += time.perf_counter() - start
 
 
-def _some(number: int) -> np.ndarray:
+def some(number: int) -> np.ndarray:
     """Return the places of at most `LOOK` things, evenly spaced over all."""
     return np.linspace(0, number - 1, min(number, LOOK)).round().astype(int)
-
-
-def _ending(path: str) -> str:
-    return max((e for e in ENDINGS if path.lower().endswith(e)), key=len)
 
 
 def _seen(candidate: Candidate, *, measure: bool) -> dict[str, Any]:

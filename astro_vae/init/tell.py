@@ -16,33 +16,39 @@ HOURS = 24.0
 
 def facts(found: Findings) -> list[tuple[str, str]]:
     """Return what was found as pairs of words and values."""
-    images, endings = found.readable, ", ".join(f"{n} {e}" for e, n in sorted(found.endings.items()))
-    folders = len({path.rpartition("/")[0] for path, _ in found.files})
-    said = [
-        ("files", f"{len(found.files)} ({endings}) in {folders} folder{'s' * (folders > 1)}, {_size(found.size)}"),
-        ("objects", f"{found.objects}" + (f", of which {len(found.images)} were looked at"
-                                          if len(found.images) < found.objects else "")),
-        ("readable", f"{len(images)} of {len(found.images)}; {found.read_ms:.1f} ms each"),
-    ]
+    images, said = found.readable, about_files(found)
     if not len(images):
         return said
     return [
-        *said, ("size", _range(images[["height", "width"]].min(axis=1), "pixel")),
-        ("pixel", _range(images["pixel_arcsec"], "arcsec")), ("beam", _range(images["bmaj"], "arcsec, major axis")),
-        ("unit", _counted(images["unit"].where(~images["scaled"].astype(bool), "8-bit grey"))),
+        *said, ("size", span(images[["height", "width"]].min(axis=1), "pixel")),
+        ("pixel", span(images["pixel_arcsec"], "arcsec")), ("beam", span(images["bmaj"], "arcsec, major axis")),
+        ("unit", counted(images["unit"].where(~images["scaled"].astype(bool), "8-bit grey"))),
         ("positions", f"{images['ra'].notna().sum()} of {len(images)}"),
         ("missing pixels", f"in {(images['missing'] > 0).sum()} of {len(images)}"),
-        ("extent of sources", _range(images["extent_px"], "pixel")),
-        ("labels", _counted(images["label"].replace("", "none"))),
+        ("extent of sources", span(images["extent_px"], "pixel")),
+        ("labels", counted(images["label"].replace("", "none"))),
+    ]
+
+
+def about_files(found: Findings) -> list[tuple[str, str]]:
+    """Return how many files and objects there are, and how many were read."""
+    endings = ", ".join(f"{n} {e}" for e, n in sorted(found.endings.items()))
+    folders = len({path.rpartition("/")[0] for path, _ in found.files})
+    return [
+        ("files", f"{len(found.files)} ({endings}) in {folders} folder{'s' * (folders > 1)}, {_size(found.size)}"),
+        ("objects", f"{found.objects}" + (f", of which {len(found.images)} were looked at"
+                                          if len(found.images) < found.objects else "")),
+        ("readable", f"{len(found.readable)} of {len(found.images)}; {found.read_ms:.1f} ms each"),
     ]
 
 
 def odd(found: Findings) -> list[str]:
     """Return what a person should look at, a line each."""
     images = found.readable
-    said = [*_unreadable(found), *_duplicates(images), *_labels(found)]
+    said = [*unreadable(found), *_duplicates(images), *about_labels(found)]
     if not len(images):
-        return said
+        tables = found.images["reason"].str.startswith("no two-dimensional image").sum()
+        return [*said, f"{tables} FITS files without an image: for spectra give --spectra"] if tables else said
     kinds = pictures(found.endings)
     if 0 < kinds < len(found.files) and not found.source.endings and not found.source.catalog:
         said.append(f"{kinds} pictures lie beside {len(found.files) - kinds} FITS files; the FITS files are taken")
@@ -62,14 +68,15 @@ def odd(found: Findings) -> list[str]:
     return said
 
 
-def _unreadable(found: Findings) -> list[str]:
+def unreadable(found: Findings) -> list[str]:
+    """Say how many objects cannot be used, and why."""
     reasons = found.images[found.images["reason"] != ""]
     if not len(reasons):
         return []
     said = [f"{len(reasons)} of {len(found.images)} cannot be used; each gets a row with its reason"]
     for reason, rows in reasons.groupby(reasons["reason"].str.split(":").str[0], sort=False):
         said.append(f"  {len(rows)} {reason}: such as {rows['object_id'].iloc[0]} ({rows['reason'].iloc[0]})")
-    if found.source.catalog and found.readable.empty and found.images["ra"].max() <= HOURS:
+    if getattr(found.source, "catalog", "") and found.readable.empty and found.images["ra"].max() <= HOURS:
         said.append(f"no position has ra above {HOURS:g}: are these hours? degrees are needed")
     return said
 
@@ -81,14 +88,15 @@ def _duplicates(images: pd.DataFrame) -> list[str]:
     return [f"{_part(twins)} the same pixels as another{_example(images, twins)}; the first is kept"]
 
 
-def _labels(found: Findings) -> list[str]:
+def about_labels(found: Findings) -> list[str]:
+    """Say what is odd about the labels."""
     said = []
     if found.unmatched:
         said.append(f"{found.unmatched} of the names in {found.source.labels} belong to no file")
     labels = found.readable["label"]
     counts = labels[labels != ""].value_counts()
-    if found.source.labels and not len(counts):
-        said.append(f"no image has a label: do the names in {found.source.labels} match those of the files?")
+    if found.unmatched and not len(counts):
+        said.append(f"no object has a label: do the names in {found.source.labels} match those of the files?")
     rare = [f"{name} ({n})" for name, n in counts.items() if n < FEW]
     if rare:
         said.append(f"labels of fewer than {FEW} objects: {', '.join(rare)}")
@@ -124,16 +132,19 @@ def _example(images: pd.DataFrame, chosen: pd.Series) -> str:
     return f", such as {images.loc[chosen, 'object_id'].iloc[0]}"
 
 
-def _range(values: pd.Series, unit: str) -> str:
+def span(values: pd.Series, unit: str) -> str:
+    """Return smallest, largest and median value as text, and for how many it is known."""
     known = values.dropna().to_numpy(float)
     if not len(known):
         return "not known"
     low, middle, high = np.percentile(known, [0, 50, 100])
     said = f"{low:.4g}" if high <= low * 1.0001 else f"{low:.4g} to {high:.4g}, median {middle:.4g}"
-    return f"{said} {unit}" + (f" (known for {len(known)} of {len(values)})" if len(known) < len(values) else "")
+    part = f" (known for {len(known)} of {len(values)})" if len(known) < len(values) else ""
+    return f"{said} {unit}".strip() + part
 
 
-def _counted(values: pd.Series) -> str:
+def counted(values: pd.Series) -> str:
+    """Return how often each value occurs, as text."""
     return ", ".join(f"{name or 'none'} {number}" for name, number in values.value_counts().items())
 
 
