@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,11 @@ FORBIDDEN = {
     errno.EPERM: "no permission; give it to yourself (chmod), or choose another folder",
     errno.EROFS: "its disk may only be read from; choose a folder on another",
     errno.ENOTDIR: "a part of this path is a file and no folder; choose another path",
+    errno.EEXIST: "a part of this path is a file and no folder; choose another path",
     errno.EISDIR: "it is a folder and no file; choose another path",
 }
+SHORT = re.compile(r"\d+ requested and \d+ written|Not enough space on disk")
+"""What NumPy and astropy say of a full disk, without a number."""
 
 
 def fault(error: BaseException, path: Path | str = "") -> UserError | None:
@@ -45,6 +49,7 @@ def fault(error: BaseException, path: Path | str = "") -> UserError | None:
     number = getattr(error, "errno", None) if isinstance(error, OSError) else None
     if number not in known:
         number = next((each for each in FULL if os.strerror(each) in str(error)), None)
+        number = errno.ENOSPC if SHORT.search(str(error)) else number
     if number is None:
         return None
     place = str(path) or getattr(error, "filename", None) or "a file"

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from astro_vae import kinds, model, surveys
+from astro_vae import kinds, surveys
 from astro_vae.classifier import fit_network, nothing_to_judge
 from astro_vae.objects import open_objects
 from astro_vae.products import latents
@@ -37,7 +37,7 @@ from astro_vae.steps._device import matmul_precision, open_fabric
 from astro_vae.steps._loop import fit
 from astro_vae.steps._training_data import TrainingData, open_training_data
 from astro_vae.steps.prepare import prepare
-from astro_vae.steps.train import LINEAR_EXAMPLES, PATHS, fit_linear, weighted_linear
+from astro_vae.steps.train import LINEAR_EXAMPLES, PATHS, fit_linear, untrained, weighted_linear
 from astro_vae.trained import TrainedModel
 from astro_vae.vae.priors import StandardNormal
 
@@ -189,7 +189,7 @@ class Trial:
 
     def _vae(self, settings: VaeSettings) -> tuple[Any, float, float]:
         """Train a network; return it, the seconds per example, and those before the first."""
-        module = model.build_network(settings, shape=self._data.contract["shape"], n_labels=len(self._data.labels))
+        module = untrained(settings, self._data)
         start = self._start(module, settings) if settings.network.path != "none" else 0.0
         batch = settings.train.batch
         self._fit(module, settings, batch)  # the first step pays for buffers

@@ -104,10 +104,17 @@ def odd(found: Findings) -> list[str]:
 
 def coverage(spectra: pd.DataFrame, bins: GridSettings) -> pd.Series:
     """Return the fraction of the grid that lies between the ends of each spectrum in its rest frame; NaN as unknown."""
-    low, high = (np.log10(spectra[end] / (1 + spectra["redshift"])) for end in ("low", "high"))
+    low, high = _ends(spectra)
     start = bins.log_start - bins.log_step / 2
     stop = start + bins.bins * bins.log_step
     return (high.clip(upper=stop) - low.clip(lower=start)).clip(lower=0) / (stop - start)
+
+
+def _ends(spectra: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return log10 of the ends of each spectrum in its rest frame."""
+    stretch = 1 + spectra["redshift"]
+    low, high = (pd.Series(np.log10(spectra[end] / stretch), index=spectra.index) for end in ("low", "high"))
+    return low, high
 
 
 def grid(spectra: pd.DataFrame) -> GridSettings:
@@ -116,7 +123,7 @@ def grid(spectra: pd.DataFrame) -> GridSettings:
     covered = coverage(spectra, default).dropna()
     if not len(covered) or (covered >= SpectrumPrepareSettings().min_coverage).mean() > 0.5:
         return default
-    low, high = (float(np.log10(spectra[end] / (1 + spectra["redshift"])).median()) for end in ("low", "high"))
+    low, high = (float(end.median()) for end in _ends(spectra))
     step = math.ceil(max((high - low) / BINS, spectra["step"].median()) / ROUNDED) * ROUNDED
     bins = max(8, math.floor((high - low) / step))
     return GridSettings(log_start=round(low + step / 2, 4), log_step=round(step, 5), bins=bins)

@@ -36,7 +36,7 @@ from astro_vae.steps._scratch import staged
 from astro_vae.steps._training_data import TrainingData, network_input, open_training_data
 from astro_vae.trained import CONTRACT, Model
 from astro_vae.vae.likelihoods import LIKELIHOODS
-from astro_vae.vae.vae import FILL_COMPONENTS
+from astro_vae.vae.vae import FILL_COMPONENTS, Vae
 
 PATHS = {"linear": "em_pca", "curved": "curved_pca"}
 """The model that each path of a network begins from."""
@@ -121,10 +121,7 @@ def _fit_vae(
     execution: ExecutionSettings,
 ) -> Trained:
     torch.manual_seed(settings.train.seed)
-    try:
-        network = model.build_network(settings, shape=data.contract["shape"], n_labels=len(data.labels))
-    except ValueError as error:
-        raise UserError(f"model.network or model.likelihood does not suit these data: {error}") from None
+    network = untrained(settings, data)
     some = data.images(data.examples.order(settings.train.seed)[:BEGINNING])
     network.start_at(float(network_input(torch.from_numpy(some))[0].mean()))
     if settings.network.path != "none":
@@ -140,6 +137,14 @@ def _fit_vae(
         machine = ran_on(fabric)
         training = fit(network, data, settings, fabric, checkpoint=checkpoint, execution=execution)
     return Trained(network.cpu().eval(), training.history, training.best_at, machine)
+
+
+def untrained(settings: VaeSettings, data: TrainingData) -> Vae:
+    """Return the network of the settings for these data, or raise a `UserError` where it does not suit them."""
+    try:
+        return model.build_network(settings, shape=data.contract["shape"], n_labels=len(data.labels))
+    except ValueError as error:
+        raise UserError(f"model.network or model.likelihood does not suit these data: {error}") from None
 
 
 def fit_linear(settings: PcaSettings, data: TrainingData) -> Trained:

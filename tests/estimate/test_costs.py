@@ -51,7 +51,7 @@ SPECTRA = {
             "dense": {"latents": 2, "likelihood": "gaussian_ivar", "train": {"examples": 360, "batch": 32},
                       "network": {"name": "dense", "hidden": [16], "path": "linear"}},
             "convolutional": {"latents": 2, "likelihood": "gaussian_ivar", "train": {"examples": 360, "batch": 32},
-                              "network": {"channels": [4, 8], "hidden": [16]}},
+                              "network": {"name": "convolutional_1d", "channels": [4, 8], "hidden": [16]}},
             **{name: {"type": name, "latents": 2} for name in ("em_pca", "nmf", "curved_pca")},
         },
     }},
