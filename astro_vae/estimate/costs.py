@@ -110,8 +110,11 @@ def of_model(
     """Return the costs of the steps of one model."""
     in_memory = examples_bytes(settings) * settings.augment.materialise
     is_vae = isinstance(model, VaeSettings)
-    seen = model.examples if isinstance(model, PcaSettings) else model.train.examples
-    training = rates.start + seen * rates.train / (GPU_SPEEDUP if guessed and is_vae else 1)
+    if isinstance(model, PcaSettings):
+        seen, begun = model.examples or found.objects, 0
+    else:
+        seen, begun = model.train.examples, model.network.path_examples or found.objects
+    training = begun * rates.start + seen * rates.train / (GPU_SPEEDUP if guessed and is_vae else 1)
     prior = settings.products.prior.examples
     fitting = prior * (MIXTURE + rates.one_pass)
     samples = found.labels * settings.products.samples_per_label * elements(settings) * 4 * 2

@@ -37,7 +37,7 @@ from astro_vae.steps._device import matmul_precision, open_fabric
 from astro_vae.steps._loop import fit
 from astro_vae.steps._training_data import TrainingData, open_training_data
 from astro_vae.steps.prepare import prepare
-from astro_vae.steps.train import LINEAR_EXAMPLES, PATHS, fit_linear, untrained, weighted_linear
+from astro_vae.steps.train import PATHS, check_weights, fit_linear, untrained, weighted_linear
 from astro_vae.trained import TrainedModel
 from astro_vae.vae.priors import StandardNormal
 
@@ -87,7 +87,7 @@ class ModelRates:
         s per object, in one.
     weights_bytes : int
     start : float
-        s before the first step, for the linear model that a network begins from.
+        s per example of the linear model that a network begins from.
     """
 
     train: float
@@ -168,6 +168,7 @@ class Trial:
 
     def model_rates(self, settings: ModelSettings) -> ModelRates:
         """Measure the steps of a model."""
+        check_weights(settings, self._data)
         start = 0.0
         if isinstance(settings, PcaSettings):
             module, seconds = self._linear(settings)
@@ -188,7 +189,7 @@ class Trial:
         return min(settings.latents, EXAMPLES - 1, math.prod(self._data.contract["shape"]) - 1)
 
     def _vae(self, settings: VaeSettings) -> tuple[Any, float, float]:
-        """Train a network; return it, the seconds per example, and those before the first."""
+        """Train a network; return it, and the seconds per example of the training and of what it begins from."""
         module = untrained(settings, self._data)
         start = self._start(module, settings) if settings.network.path != "none" else 0.0
         batch = settings.train.batch
@@ -199,14 +200,14 @@ class Trial:
         return module.cpu(), seconds, start
 
     def _start(self, module: Any, settings: VaeSettings) -> float:
-        """Let a network begin from its linear model; return the seconds that this takes with all examples."""
+        """Let a network begin from its linear model; return the seconds per example of that."""
         method, latents = PATHS[settings.network.path], self._latents(settings)
         started = time.perf_counter()
         linear = weighted_linear(method, self._data, latents, EXAMPLES, settings.train.seed)
         each = (time.perf_counter() - started) / EXAMPLES
         if latents == settings.latents:
             module.start_from(linear.path)
-        return each * min(LINEAR_EXAMPLES, self.settings.augment.total)
+        return each
 
     def _fit(self, module: Any, settings: VaeSettings, examples: int) -> float:
         """Train for a few examples; return the seconds."""

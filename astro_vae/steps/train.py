@@ -75,7 +75,7 @@ def train(
     """
     with step_lock(out.parent, "train"), staged(augmented, execution.scratch) as near:
         data = open_training_data(settings.labels, view, augment, objects=objects, split=split, augmented=near)
-        _check_weights(settings, data)
+        check_weights(settings, data)
         print(_summary(data), flush=True)
         contract = {
             **data.contract, "labels": list(data.labels), "frequencies": data.frequencies.tolist(),
@@ -92,7 +92,7 @@ def train(
         shutil.rmtree(checkpoints, ignore_errors=True)
 
 
-def _check_weights(settings: ModelSettings, data: TrainingData) -> None:
+def check_weights(settings: ModelSettings, data: TrainingData) -> None:
     """Refuse a model that needs inverse variances where the data have none."""
     if isinstance(settings, PcaSettings):
         needing, remedy = settings.type != "pca" and f"type: {settings.type}", "pca"
@@ -165,7 +165,7 @@ def weighted_linear(method: str, data: TrainingData, latents: int, examples: int
     """Fit components to examples with weights, as a model or as the path that a network starts from."""
     images, copies = _to_fit(data, latents, examples, seed)
     x, weight = network_input(images)
-    assert weight is not None  # `_check_weights` has seen to it
+    assert weight is not None  # `check_weights` has seen to it
     return WeightedLinear.fit(
         x.numpy(), weight.numpy(), latents, method=method, n_labels=len(data.labels), seed=seed, copies=copies
     )

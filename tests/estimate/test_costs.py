@@ -127,8 +127,17 @@ def test_runs_on_spectra_are_measured_too(tmp_path: Path, monkeypatch: pytest.Mo
     assert all(row[-1] == "measured" for row in trainings.values())
 
 
+def test_a_network_that_does_not_suit_spectra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = {"latents": 2, "likelihood": "gaussian_ivar", "network": {"name": "convolutional"}}
+    survey = {**SPECTRA["surveys"]["s"], "models": {"m": model}}
+    Path("tiny.yaml").write_text(yaml.safe_dump({"surveys": {"s": survey}}))
+    with pytest.raises(UserError, match="take the network 'dense' or 'convolutional_1d'"):
+        costs.estimate(Path("tiny.yaml"))
+
+
 def test_what_a_network_begins_from_takes_its_time_once(settings: SurveySettings) -> None:
-    slow = replace(RATES, start=360.0)
+    slow = replace(RATES, start=360 / 12_000)  # the network begins from 12,000 examples
     made = by_step(of_model("m", settings.models["m"], settings, FOUND, slow, guessed=True))
     assert made["train"].hours == pytest.approx((360 + 3600 / 20 + 5) / 3600)
 
