@@ -36,8 +36,8 @@ def count_valid(objects: Path, split: Path, view: AnyViewSettings, labels: Seque
     for table, values in opened.blocks(BLOCK):
         _, weight = room.to_network(room.view(values, table, view, scaled=bool(opened.attributes["scaled"])))
         numbers = label_index(table["label"].to_numpy(), labels)
-        trained = (table["object_id"].map(parts) == "train").to_numpy()
-        trained = trained & ((numbers >= 0) | (table["label"] == "").to_numpy())
+        known = (numbers >= 0) | (table["label"] == "").to_numpy()
+        trained = known & (table["object_id"].map(parts) == "train").to_numpy()  # what pandas gives is read-only
         if counts is None:
             counts = np.zeros((len(labels) + 1, *weight.shape[1:]), np.int32)
         for number in range(len(labels)):
