@@ -43,8 +43,9 @@ VIEW = SpectrumViewSettings(grid=GRID)
 AUGMENT = SpectrumAugmentSettings(total=200)
 PRODUCTS = ProductSettings(draws=4, top=5, neighbours=3, prior=PriorSettings(components=1, examples=100))
 EXECUTION = ExecutionSettings(device="cpu", progress=False)
-FOREIGN = ("object_id", "part", "group", "nearest_neighbours", "combined", "why", "rank")
-"""Columns that are not those of the workflow: an object of the training leaves out its own copies there."""
+FOREIGN = ("object_id", "part", "group", "link", "nearest_neighbours", "combined", "why", "rank")
+"""Columns that are not those of the workflow: simulated objects have no link, and an object of the training leaves
+out its own copies there."""
 
 
 @dataclass(frozen=True)
