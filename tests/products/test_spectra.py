@@ -311,7 +311,7 @@ def test_the_catalog_has_what_is_measured_in_the_reconstruction(survey: Survey) 
     with fits.open(survey.folder / "em_pca" / "latents.fits") as file:
         header = file[1].header
         number = file[1].columns.names.index("model_hb_flux") + 1
-    assert header[f"TUNIT{number}"] == "1e-17 erg s-1 cm-2"
+    assert header[f"TUNIT{number}"] == "10**-17 erg s-1 cm-2"
     assert "reconstruction" in header[f"TCOMM{number}"]
 
 
