@@ -17,8 +17,8 @@ LOGGED = {
     "cvae": {2: 126.1, 4: 122.7, 8: 132.0, 16: 122.1, 32: 124.9, 64: 122.1},
 }
 """Least -ELBO over their evaluations on the test images (nat per image), with ln 2 for the label inside."""
-FAMILIES = {"cvae": "convolutional, conditional", "vae": "convolutional", "bastien_cvae": "theirs, conditional",
-            "bastien_vae": "theirs"}
+FAMILIES = {"cvae": "convolutional, conditional", "vae": "convolutional", "bastien_cvae": "theirs re-run, conditional",
+            "bastien_vae": "theirs re-run"}
 COLUMNS = {
     "nelbo": "-ELBO on test (nat)", "logged": "in their logs (nat)", "agreement": "samples that obey their label",
     "inception": "inception score",
@@ -80,7 +80,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw -ELBO against the number of latents, a line per family, and theirs."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for number, (family, words) in enumerate(FAMILIES.items()):
         of = [row for row in rows if row["family"] == family]
@@ -95,6 +95,6 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     sizes = sorted({row["latents"] for row in rows} | set(LOGGED["cvae"]))
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.set_xticks([], minor=True)
-    axes.legend(fontsize=8, frameon=False)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     with atomic(path) as partial:
         figure.savefig(partial, dpi=150, format="png")
