@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from acceptance import folder, frdeep, init, interrupted, memory, network, sdss, study, surveys
+from acceptance import folder, frdeep, init, interrupted, memory, network, outliers, sdss, study, surveys
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,6 +25,7 @@ TARGETS: dict[str, Callable[[Path, Path], str]] = {
     "study": study.run,
     "frdeep": frdeep.run,
     "sdss": sdss.run,
+    "outliers": outliers.run,
 }
 
 

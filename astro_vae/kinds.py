@@ -52,6 +52,11 @@ class Kind:
         return self._module("fit")
 
     @property
+    def residuals(self) -> ModuleType:
+        """Where objects differ from what a model makes of them."""
+        return self._module("residuals")
+
+    @property
     def measure(self) -> ModuleType:
         """Noise, fluxes and sizes of one object."""
         return self._module("measure")

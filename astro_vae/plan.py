@@ -33,7 +33,7 @@ STEPS = {
     "encode": Step(3, ("products.rotations", "products.draws", "products.likelihood_power", "products.refine")),
     "generate": Step(2, ("products.samples_per_label", "products.samples_seed")),
     "rank": Step(
-        4, ("products.rotations", "products.neighbours", "products.combined", "products.top", "products.refine")
+        5, ("products.rotations", "products.neighbours", "products.combined", "products.top", "products.refine")
     ),
     "evaluate": Step(
         5, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed",

@@ -278,7 +278,10 @@ class PriorSettings(Section):
     seed: int = setting(1, "Seed of the fit.")
 
 
-ScoreName = Literal["reconstruction", "latent_density", "isolation_forest", "nearest_neighbours"]
+ScoreName = Literal[
+    "reconstruction", "residual_runs", "latent_density", "isolation_forest", "nearest_neighbours",
+    "local_outlier_factor",
+]
 
 
 class ProductSettings(Section):
@@ -301,12 +304,12 @@ class ProductSettings(Section):
     samples_per_label: int = setting(200, "Generated samples per label.", ge=1)
     samples_seed: int = setting(1, "Seed of the samples.")
     top: int = setting(24, "Objects in the gallery of anomalies.", ge=1)
-    neighbours: int = setting(10, "Neighbours of the nearest-neighbour score.", ge=1)
+    neighbours: int = setting(10, "Neighbours of the scores nearest_neighbours and local_outlier_factor.", ge=1)
     combined: tuple[ScoreName, ...] = setting(
-        ("reconstruction", "latent_density"),
-        "Scores that make the rank, combined by Fisher's method. The default takes one of each kind, what cannot be "
-        "redrawn and what has improbable latents; the others look at the same latents again.",
-        min_length=1,
+        (),
+        "Scores that make the rank, combined by Fisher's method (empty: reconstruction and latent_density for images, "
+        "residual_runs and local_outlier_factor for spectra). residual_runs is for spectra alone. By default one says "
+        "what cannot be redrawn and one what has strange latents; the others look at the same again.",
     )
     normal_labels: tuple[str, ...] = setting(
         (), "Labels that count as ordinary when a ranking is evaluated (empty: the labels that the model knows)."
@@ -421,6 +424,8 @@ class SurveySettings(Section):
             _check_image(self.prepare, self.view)
         if isinstance(self.prepare, SpectrumPrepareSettings) and isinstance(self.view, SpectrumViewSettings):
             check_grids(self.prepare, self.view)
+        if "residual_runs" in self.products.combined and isinstance(self.view, ViewSettings):
+            raise ValueError("products.combined: residual_runs is a score of spectra; images have no errors of pixels")
         if self.split.validation_fraction + self.split.test_fraction >= 1:
             raise ValueError("split.validation_fraction and split.test_fraction leave nothing to train on")
         return self

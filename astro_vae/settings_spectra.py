@@ -61,7 +61,8 @@ class SpectrumPrepareSettings(Section):
         0.8, "Objects with a smaller fraction of valid bins in the grid are refused.", ge=0, le=1
     )
     min_snr: float = setting(
-        2.0, "Objects whose median flux by error, per pixel as observed, is smaller are refused.", ge=0
+        2.0, "Objects whose median flux by error, per pixel as observed, is smaller are refused; that of empty sky may "
+        "be negative.",
     )
 
 

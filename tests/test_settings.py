@@ -61,6 +61,7 @@ def _sections() -> list[type[Section]]:
         (_config(prepare={"field": 300}), ["prepare.field (300)", "prepare.size (212)"]),
         (_config(view={"size": 160}), ["view.size (160)", "view.frame (150)"]),
         (_config(split={"validation_fraction": 0.5, "test_fraction": 0.5}), ["nothing to train on"]),
+        (_config(products={"combined": ["residual_runs"]}), ["residual_runs is a score of spectra"]),
         (_config(augment={"shift_px": float("nan")}), ["augment.shift_px", "finite number"]),
         ({"surveys": {}}, ["surveys", "at least 1 item"]),
         (None, ["(top)"]),

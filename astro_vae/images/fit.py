@@ -13,6 +13,8 @@ NAME = "mse"
 """What `misfit` measures: the mean squared error."""
 SCORE = "Minus log likelihood at the posterior mean, per pixel (nat)"
 """Description of the anomaly score that tells how badly an object is redrawn."""
+COMBINED = ("reconstruction", "latent_density")
+"""Anomaly scores that make the rank where the settings name none."""
 COLUMNS: dict[str, Column] = {}
 """Of the latent catalog: none, since the error of an image says more of its brightness than of the fit."""
 
@@ -35,6 +37,13 @@ def misfit_of_mean(seen: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Return the mean squared error per pixel of one image (size, size) for all views: float32 (N,)."""
     squares = (to_network(seen)[0] - mean) ** 2
     return np.asarray(squares.reshape(len(seen), -1).mean(axis=1))
+
+
+def misfit_of_scaled_mean(seen: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return the misfit of one image (size, size), as bright as fits each view best: float64 (N,)."""
+    x = to_network(seen)[0]
+    scale = (x * mean).sum(axis=(1, 2)) / max(float((mean**2).sum()), np.finfo(np.float32).tiny)
+    return misfit(seen, scale[:, None, None] * mean)
 
 
 def mean(views: Iterable[np.ndarray]) -> np.ndarray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,22 +18,26 @@ from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
 from astro_vae.products.catalog import read_catalog, write_catalog
 from astro_vae.products.gallery import draw_redrawn, short
-from astro_vae.products.priors import Reference, load_prior
-from astro_vae.products.scores import SCORES, Seen, described, fisher, forests, percentile
+from astro_vae.products.ordinary import Ordinary
+from astro_vae.products.priors import load_prior
+from astro_vae.products.reasons import column_of, reasons
+from astro_vae.products.residuals import FILE, calibrate, save
+from astro_vae.products.scores import SCORES, Seen, described, fisher, percentile, scores_of
 from astro_vae.settings import ProductSettings
 
-HIGH = 0.95  # percentile from which a score is worth a word
-EXTREME = 0.98
 MIN_RADIUS_ARCSEC = 15.0
 GALLERY = "The strangest objects, and what the model makes of them"
 
 HOW = ("rotations", "neighbours", "combined", "refine")
 """Settings that a ranking is made with and keeps, so that new objects can be judged in the same way."""
-Extremes = Mapping[str, tuple[str, str]]
 KEPT = ("object_id", "ra", "dec", "label", "part", "group")
 BEFORE = {
     "rank": Column("Rank, 1 is the strangest", ucd="meta.record"),
     "combined": Column("Fisher's combination of scores: mean of -log(share of objects as strange)", "", "stat.value"),
+}
+MEAN = "trivial_mean"
+TRIVIAL = {
+    MEAN: Column("Trivial score: misfit of the mean training object, scaled as fits best", "", "stat.value"),
 }
 AFTER = {
     "label_predicted": Column("Label under which the object was judged", ucd="src.class"),
@@ -44,8 +49,13 @@ AFTER = {
 
 def columns(kind: Kind) -> dict[str, Column]:
     """Return the description of the columns of a ranking of objects of a kind."""
-    scores = {name: Column(described(name, kind), one.unit, "stat.value") for name, one in SCORES.items()}
-    return {**BEFORE, **scores, **kind.measure.TRIVIAL, **AFTER}
+    scores = {name: Column(described(name, kind), one.unit, "stat.value") for name, one in scores_of(kind).items()}
+    return {**BEFORE, **scores, **kind.residuals.COLUMNS, **TRIVIAL, **kind.measure.TRIVIAL, **AFTER}
+
+
+def ways(settings: ProductSettings, kind: Kind) -> ProductSettings:
+    """Return the settings with the scores that make the rank: those that they name, or what the kind is best with."""
+    return settings.model_copy(update={"combined": settings.combined or kind.fit.COMBINED})
 
 
 def rank(
@@ -55,7 +65,8 @@ def rank(
 
     Every object is judged under its predicted label, whether or not the survey gives one, so that
     knowing a label makes no object less strange. Each score is averaged over `settings.rotations` turns;
-    those of `settings.combined` are combined by Fisher's method and make the rank.
+    those of `settings.combined`, or of the kind's `fit` where it names none, are combined by Fisher's method and
+    make the rank.
 
     Parameters
     ----------
@@ -65,16 +76,19 @@ def rank(
     objects, split : Path
         The files of the steps prepare and split.
     out : Path
-        The FITS table; .parquet, .csv, .reg and .png are written beside it.
+        The FITS table; .parquet, .csv, .reg and .png are written beside it, and residuals.safetensors: what
+        ordinary objects' residuals are like.
     """
     trained = models.load(model)
     fitted, reference = load_prior(prior)
-    inference = Inference(trained, fitted, refine=settings.refine)
+    inference, settings = Inference(trained, fitted, refine=settings.refine), ways(settings, trained.kind)
     with step_lock(out.parent, "rank"):
         views = Views(objects, split, trained)
         label = _labels(read_catalog(latents), views.table, inference)
-        scores = score(inference, reference, views, label, settings)
-        table = ranking(views.table, scores, label, inference, settings.combined)
+        ordinary = Ordinary(reference, calibrate(inference, views, label), settings.neighbours)
+        save(ordinary.residuals, out.with_name(FILE))
+        scores = score(inference, ordinary, views, label, settings.rotations)
+        table = ranking(views.table, scores, label, inference, settings.combined, runs=ordinary.residuals.runs)
         order = table["row"].to_numpy()
         table = table.drop(columns="row")
         known, how = {**views.objects.columns, **columns(views.kind)}, {name: getattr(settings, name) for name in HOW}
@@ -96,88 +110,62 @@ def _labels(catalog: pd.DataFrame, table: pd.DataFrame, inference: Inference) ->
 
 
 def score(
-    inference: Inference, reference: Reference, views: Views, label: np.ndarray, settings: ProductSettings,
+    inference: Inference, ordinary: Ordinary, views: Views, label: np.ndarray, rotations: int,
     rows: np.ndarray | None = None,
-) -> dict[str, np.ndarray]:
-    """Return each score of `SCORES`, the mean over rotations: (N,) by name; 0 outside the mask `rows` (N,)."""
-    found = {name: np.zeros(len(views)) for name in SCORES}
-    turns = views.kind.orient.number(settings.rotations)
-    trees = forests(reference)
+) -> pd.DataFrame:
+    """Return what the model says of each object of the mask `rows` (N,), or of all: a row each, in their order.
+
+    The columns are those of `SCORES` that the kind has, the mean over rotations; where residuals stand out,
+    `COLUMNS` of the kind's `residuals`; and the misfit of the mean object.
+    """
+    turns = views.kind.orient.number(rotations)
+    found = []
     for block in views.blocks(rows):
         started = time.perf_counter()
-        for turned in block.rotations(settings.rotations):
+        sums: dict[str, np.ndarray] = {}
+        for number, turned in enumerate(block.rotations(rotations)):
             z, _ = inference.encode(turned, label[block.rows])
-            seen = Seen(turned, label[block.rows], z, block.table["row"].to_numpy(), inference, reference, trees,
-                        settings.neighbours)
-            for name, one in SCORES.items():
-                found[name][block.rows] += one.function(seen) / turns
+            seen = Seen(turned, label[block.rows], z, block.table["row"].to_numpy(), inference, ordinary)
+            for name, one in scores_of(views.kind).items():
+                sums[name] = sums.get(name, 0) + one.function(seen) / turns
+            if number == 0:
+                as_it_lies = _as_it_lies(seen)
+        found.append(pd.DataFrame({**sums, **as_it_lies}))
         rate = len(block.rows) / (time.perf_counter() - started)
         print(f"rank: {block.rows[-1] + 1} of {len(views)} objects, {rate:.0f} per second", flush=True)
-    return found
+    return pd.concat(found, ignore_index=True)
+
+
+def _as_it_lies(seen: Seen) -> dict[str, np.ndarray]:
+    """Return what is told of an object in one orientation: where residuals stand out, and the trivial score."""
+    residuals = seen.ordinary.residuals
+    places = residuals.runs.places(seen.views, seen.redrawn) if residuals.runs else {}
+    return {**places, MEAN: seen.inference.kind.fit.misfit_of_scaled_mean(seen.views, residuals.mean)}
 
 
 def ranking(
-    table: pd.DataFrame, scores: Mapping[str, np.ndarray], label: np.ndarray, inference: Inference,
-    combined: Sequence[str], among: pd.DataFrame | None = None,
+    table: pd.DataFrame, found: pd.DataFrame, label: np.ndarray, inference: Inference, combined: Sequence[str],
+    among: pd.DataFrame | None = None, *, runs: Any = None,
 ) -> pd.DataFrame:
     """Return the table of the ranking, the strangest first; `row` is the place in the table of objects.
 
-    Percentiles are those among the objects themselves, or among others: `among` has the scores and the measured
-    columns of these.
+    `found` is what `score` returned. Percentiles are those among the objects themselves, or among others: `among` has
+    the scores and the measured columns of these. `runs`, the filters over residuals, name places in the reasons.
     """
-    percentiles = pd.DataFrame({name: percentile(values, _column(among, name)) for name, values in scores.items()})
+    names = [name for name in found if name in SCORES]
+    percentiles = pd.DataFrame({name: percentile(found[name].to_numpy(), column_of(among, name)) for name in names})
     made = table[[name for name in KEPT if name in table]].reset_index(drop=True)
     made.insert(0, "combined", fisher(percentiles[list(combined)], len(table if among is None else among)))
-    for name, values in scores.items():
-        made[name] = values
     measure = inference.kind.measure
-    made = pd.concat([made, measure.trivial(table).reset_index(drop=True)], axis=1)
+    made = pd.concat([made, found, measure.trivial(table).reset_index(drop=True)], axis=1)
     if inference.labels:
         made["label_predicted"] = np.array(inference.labels, dtype=object)[label]
-    made["why"] = reasons(percentiles, table.reset_index(drop=True), measure.EXTREMES, among)
+    remarks = runs.words(found) if runs else {}
+    made["why"] = reasons(percentiles, table.reset_index(drop=True), measure.EXTREMES, among, remarks)
     made["row"] = np.arange(len(made))
     made = made.sort_values(["combined", "object_id"], ascending=[False, True], kind="stable").reset_index(drop=True)
     made.insert(0, "rank", np.arange(1, len(made) + 1))
     return made
-
-
-def _column(among: pd.DataFrame | None, name: str) -> np.ndarray | None:
-    return None if among is None else among[name].to_numpy(float)
-
-
-def reasons(
-    percentiles: pd.DataFrame, table: pd.DataFrame, extremes: Extremes, among: pd.DataFrame | None = None
-) -> list[str]:
-    """Say of each object in which scores it is high, what is extreme about it, and what makes it doubtful."""
-    known = [name for name in extremes if name in table and (among is None or name in among)]
-    measured = {name: percentile(table[name].to_numpy(float), _column(among, name)) for name in known}
-    words = []
-    for i in range(len(table)):
-        high = percentiles.iloc[i].sort_values(ascending=False)
-        parts = [f"{SCORES[str(n)].words} ({_percentile(p)})" for n, p in high.items() if p >= HIGH]
-        if not parts:
-            parts = [f"highest in {str(high.index[0]).replace('_', ' ')} ({_percentile(high.iloc[0])})"]
-        parts += _extremes(table.iloc[i], {name: values[i] for name, values in measured.items()}, extremes)
-        if table["reason"].iloc[i]:
-            parts.append(f"doubtful: {table['reason'].iloc[i]}")
-        words.append("; ".join(parts))
-    return words
-
-
-def _percentile(fraction: float) -> str:
-    """Return "percentile 97", "percentile 99.6"."""
-    percent = min(100 * fraction, 99.9)
-    return f"percentile {percent:.1f}" if percent >= 99 else f"percentile {percent:.0f}"
-
-
-def _extremes(row: pd.Series, percentiles: Mapping[str, float], extremes: Extremes) -> list[str]:
-    found = []
-    for name, (highest, lowest) in extremes.items():
-        p = percentiles.get(name, np.nan)
-        words = highest if p >= EXTREME else lowest if p <= 1 - EXTREME else ""
-        if words:
-            found.append(words.format(row[name]))
-    return found
 
 
 def write_regions(table: pd.DataFrame, objects: pd.DataFrame, path: Path) -> None:

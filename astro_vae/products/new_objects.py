@@ -22,8 +22,11 @@ from astro_vae.products import anomalies, latents
 from astro_vae.products._given import Given, given
 from astro_vae.products._inference import Inference
 from astro_vae.products.catalog import WRITERS, read_catalog, read_meta, write_catalog
+from astro_vae.products.ordinary import Ordinary
 from astro_vae.products.priors import Reference, load_prior
-from astro_vae.products.scores import SCORES
+from astro_vae.products.residuals import FILE
+from astro_vae.products.residuals import load as load_residuals
+from astro_vae.products.scores import scores_of as scores_of_kind
 from astro_vae.settings import ProductSettings
 from astro_vae.trained import TrainedModel
 from astro_vae.vae.priors import Prior
@@ -86,7 +89,8 @@ def open_result(folder: Path | str) -> Result:
     known = [read_meta(place / name) for name in (LATENTS, ANOMALIES) if (place / name).is_file()]
     meta = {name: value for one in known for name, value in one.items()}
     how = {name: meta[name] for name in (*latents.HOW, *anomalies.HOW) if name in meta}
-    return Result(place, model, prior, reference, ProductSettings(**how), meta.get("temperature", math.nan))
+    settings = anomalies.ways(ProductSettings(**how), model.kind)
+    return Result(place, model, prior, reference, settings, meta.get("temperature", math.nan))
 
 
 def latents_of(
@@ -137,15 +141,18 @@ def scores_of(
         As of `latents_of`, or if the ranking of that survey is not there.
     """
     among = _ranked(result)
+    residuals = load_residuals(result.folder / FILE, result.model.kind)
+    ordinary = Ordinary(result.reference, residuals, result.settings.neighbours)
     with given(result.model, [Path(p) for p in places], known=known, allow_mismatch=allow_mismatch) as found:
         views, kept, inference = found.views, found.kept, result.inference()
         label = np.zeros(len(views), np.int64)
         if inference.labels:
             label[kept] = inference.label_numbers(_catalog(result, found)[0]["label_predicted"])
-        scores = anomalies.score(inference, result.reference, views, label, result.settings, kept)
-        scores = {name: values[kept] for name, values in scores.items()}
+        scores = anomalies.score(inference, ordinary, views, label, result.settings.rotations, kept)
         objects = views.table[kept].reset_index(drop=True)
-        ranking = anomalies.ranking(objects, scores, label[kept], inference, result.settings.combined, among)
+        ranking = anomalies.ranking(
+            objects, scores, label[kept], inference, result.settings.combined, among, runs=residuals.runs
+        )
         told = objects.loc[ranking["row"], ["status", "reason"]].reset_index(drop=True)
         made = _with_refused(pd.concat([ranking.drop(columns="row"), told], axis=1), found.refused)
         columns = {**views.objects.columns, **anomalies.columns(views.kind), **RANK}
@@ -184,7 +191,7 @@ def _catalog(result: Result, found: Given) -> tuple[pd.DataFrame, dict[str, Colu
 
 def _ranked(result: Result) -> pd.DataFrame:
     """Return scores and measured columns of the survey's own objects."""
-    scores = read_catalog(result.folder / ANOMALIES)[["object_id", *SCORES]]
+    scores = read_catalog(result.folder / ANOMALIES)[["object_id", *scores_of_kind(result.model.kind)]]
     catalog = read_catalog(result.folder / LATENTS)
     measured = [name for name in result.model.kind.measure.EXTREMES if name in catalog]
     return scores.merge(catalog[["object_id", *measured]], on="object_id")

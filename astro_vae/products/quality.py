@@ -178,7 +178,8 @@ def finding(ranking: pd.DataFrame, ordinary: pd.Series, odd: pd.Series, n: int) 
         By score: area under the receiver operating characteristic, and recall at 5 and 10 % false positives.
     """
     found: dict[str, Any] = {"ordinary": int(ordinary.sum()), "odd": int(odd.sum())}
-    for name in ("combined", *SCORES, *(str(name) for name in ranking if str(name).startswith(TRIVIAL))):
+    scores = [str(name) for name in ranking if name in ("combined", *SCORES) or str(name).startswith(TRIVIAL)]
+    for name in scores:
         values = ranking[name].to_numpy(float)
         used = (ordinary | odd).to_numpy() & np.isfinite(values)
         score, is_odd = values[used], odd.to_numpy()[used]

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 
 from astro_vae.kinds import Kind
 from astro_vae.products._inference import Inference
-from astro_vae.products.priors import Reference
+from astro_vae.products.ordinary import Ordinary
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,7 @@ class Seen:
     row : ndarray of int, shape (B,)
         Row of each object in the values of the object file; it tells an object's own copies among the references.
     inference : Inference
-    reference : Reference
-    forests : dict of int to IsolationForest
-        By label, fitted to its reference latents.
-    neighbours : int
+    ordinary : Ordinary
     """
 
     views: np.ndarray
@@ -43,9 +40,12 @@ class Seen:
     z: np.ndarray
     row: np.ndarray
     inference: Inference
-    reference: Reference
-    forests: dict[int, IsolationForest]
-    neighbours: int
+    ordinary: Ordinary
+
+    @cached_property
+    def redrawn(self) -> np.ndarray:
+        """What the model makes of them, (B, *shape)."""
+        return self.inference.decode(self.z, self.label)
 
 
 def reconstruction(seen: Seen) -> np.ndarray:
@@ -57,8 +57,12 @@ def reconstruction(seen: Seen) -> np.ndarray:
     x, weight = seen.inference.kind.view.to_network(seen.views)
     if weight is None:
         return -seen.inference.log_likelihood(seen.views, seen.z, seen.label) / np.prod(x.shape[1:])
-    redrawn = seen.inference.decode(seen.z, seen.label)
-    return np.asarray(seen.inference.kind.fit.misfit(seen.views, redrawn))
+    return np.asarray(seen.inference.kind.fit.misfit(seen.views, seen.redrawn))
+
+
+def residual_runs(seen: Seen) -> np.ndarray:
+    """Return the strongest run of residuals of one sign, by that of ordinary objects; see `residuals` of the kind."""
+    return np.asarray(seen.ordinary.residuals.runs.score(seen.views, seen.redrawn))
 
 
 def latent_density(seen: Seen) -> np.ndarray:
@@ -68,7 +72,7 @@ def latent_density(seen: Seen) -> np.ndarray:
 
 def isolation_forest(seen: Seen) -> np.ndarray:
     """Return the anomaly score 2^(-E[path] / c) of the latents (Liu et al. 2008, eq. 2), in (0, 1]."""
-    return by_label(seen.label, lambda label, rows: -seen.forests[label].score_samples(seen.z[rows]))
+    return by_label(seen.label, lambda label, rows: -seen.ordinary.forests[label].score_samples(seen.z[rows]))
 
 
 def nearest_neighbours(seen: Seen) -> np.ndarray:
@@ -78,16 +82,31 @@ def nearest_neighbours(seen: Seen) -> np.ndarray:
     """
 
     def distance(label: int, rows: np.ndarray) -> np.ndarray:
-        of_label = seen.reference.label == label
-        z, parent = seen.reference.z[of_label], seen.reference.parent[of_label]
+        reference, wanted = seen.ordinary.reference, seen.ordinary.neighbours
+        of_label = reference.label == label
+        z, parent = reference.z[of_label], reference.parent[of_label]
         own = int(np.unique(parent, return_counts=True)[1].max())
-        found = NearestNeighbors(n_neighbors=min(seen.neighbours + own, len(z))).fit(z)
+        found = NearestNeighbors(n_neighbors=min(wanted + own, len(z))).fit(z)
         distances, indices = found.kneighbors(seen.z[rows])
         foreign = parent[indices] != seen.row[rows, None]
-        counted = foreign & (np.cumsum(foreign, axis=1) <= seen.neighbours)
+        counted = foreign & (np.cumsum(foreign, axis=1) <= wanted)
         return np.where(counted, distances, 0).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
 
     return by_label(seen.label, distance)
+
+
+def local_outlier_factor(seen: Seen) -> np.ndarray:
+    """Return how much emptier it is around the latents than around their neighbours (Breunig et al. 2000, eq. 7).
+
+    About 1 is ordinary. The references are the mean latents of each training object, among which an object of the
+    training part is itself.
+
+    References
+    ----------
+    Breunig M. M. et al., 2000, Proc. ACM SIGMOD, 93; used on latents of spectra by Portillo S. K. N. et al., 2020,
+    AJ 160, 45.
+    """
+    return by_label(seen.label, lambda label, rows: -seen.ordinary.factors[label].score_samples(seen.z[rows]))
 
 
 def by_label(label: np.ndarray, function: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
@@ -101,18 +120,26 @@ def by_label(label: np.ndarray, function: Callable[[int, np.ndarray], np.ndarray
 
 @dataclass(frozen=True)
 class Score:
-    """A score, and what to say of an object that is high in it; "" as description: what `fit` of the kind says."""
+    """A score, and what to say of an object that is high in it; "" as description: what `fit` of the kind says.
+
+    Those `of_runs` are for kinds of data whose residuals have runs.
+    """
 
     function: Callable[[Seen], np.ndarray]
     description: str
     words: str
     unit: str = ""
+    of_runs: bool = False
 
 
 SCORES = {
     "reconstruction": Score(
         reconstruction, "",
         "the model redraws it badly",
+    ),
+    "residual_runs": Score(
+        residual_runs, "Strongest run of residuals of one sign, by the one that one ordinary object in ten exceeds",
+        "a run of residuals stands out", of_runs=True,
     ),
     "latent_density": Score(
         latent_density, "Minus log density of the latents under the prior of the label (nat)",
@@ -126,8 +153,17 @@ SCORES = {
         nearest_neighbours, "Mean distance of the latents to the nearest training objects",
         "far from its nearest neighbours",
     ),
+    "local_outlier_factor": Score(
+        local_outlier_factor, "Local outlier factor of the latents among those of training objects",
+        "its latents lie apart for their surroundings",
+    ),
 }
 """Scores by name, each averaged over rotations; `fisher` combines them."""
+
+
+def scores_of(kind: Kind) -> dict[str, Score]:
+    """Return the scores that objects of a kind have."""
+    return {name: one for name, one in SCORES.items() if kind.residuals.RUNS or not one.of_runs}
 
 
 def described(name: str, kind: Kind) -> str:
@@ -172,11 +208,3 @@ def fisher(percentiles: pd.DataFrame, n: int) -> np.ndarray:
     """
     at_least = ((1 - percentiles) * (n - 1) + 0.5) / n  # half an object: no fraction is 0
     return -np.log(at_least).mean(axis=1).to_numpy()
-
-
-def forests(reference: Reference, seed: int = 0) -> dict[int, IsolationForest]:
-    """Fit an isolation forest (Liu et al. 2008; 200 trees of 256 latents each) to the references of each label."""
-    return {
-        int(label): IsolationForest(n_estimators=200, random_state=seed).fit(reference.z[reference.label == label])
-        for label in np.unique(reference.label)
-    }

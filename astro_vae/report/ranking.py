@@ -24,6 +24,7 @@ FIGURES = {"auc": "area under the curve", "recall_at_5_percent": "recall at 5 %"
 TRIVIAL = "trivial_"
 PLANTED = "is_anomaly"  # column of a survey that knows the truth
 NO_SCORES = ("rank", "ra", "dec", "group", "row", "combined")
+PLACES = ("run_", "chi2_")  # begin the names of columns that say where in an object
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def score_columns(ranking: pd.DataFrame) -> tuple[list[str], list[str]]:
     """
     names = [str(name) for name in ranking.select_dtypes("number") if name not in NO_SCORES]
     combined = ["combined"] if "combined" in ranking else []
-    scores = [name for name in names if not name.startswith(TRIVIAL)]
+    scores = [name for name in names if not name.startswith((TRIVIAL, *PLACES))]
     # A trivial score that this survey cannot have says nothing.
     plain = [name for name in names if name.startswith(TRIVIAL) and ranking[name].notna().any()]
     return [*combined, *scores], plain

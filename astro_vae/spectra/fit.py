@@ -13,6 +13,8 @@ NAME = "reduced_chi2"
 """What `misfit` measures: the reduced chi-square."""
 SCORE = "Reduced chi-square of the reconstruction from the posterior mean"
 """Description of the anomaly score that tells how badly an object is redrawn."""
+COMBINED = ("residual_runs", "local_outlier_factor")
+"""Anomaly scores that make the rank where the settings name none."""
 COLUMNS = {
     NAME: Column("Chi-square of the reconstruction from the posterior mean, by the number of valid bins",
                  ucd="stat.fit.chi2"),
@@ -43,6 +45,13 @@ def misfit(seen: np.ndarray, redrawn: np.ndarray) -> np.ndarray:
 def misfit_of_mean(seen: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Return the reduced chi-square of one spectrum (bins,) for all views, as it is, without a scale: float64 (N,)."""
     return misfit(seen, np.broadcast_to(mean, (len(seen), len(mean))))
+
+
+def misfit_of_scaled_mean(seen: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return the reduced chi-square of one spectrum (bins,), with the scale that fits each view best: float64 (N,)."""
+    flux, weight = (part.astype(np.float64) for part in to_network(seen))
+    scale = (weight * flux) @ mean / np.maximum(weight @ mean.astype(np.float64) ** 2, np.finfo(np.float64).tiny)
+    return misfit(seen, scale[:, None] * mean)
 
 
 def mean(views: Iterable[np.ndarray]) -> np.ndarray:

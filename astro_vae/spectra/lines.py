@@ -51,6 +51,15 @@ NAMES = {
     "oii": "[OII] 3727, 3730", "hb": "H-beta", "oiii": "[OIII] 5008", "oi": "[OI] 6302", "nii": "[NII] 6585",
     "ha": "H-alpha", "sii_6718": "[SII] 6718", "sii_6733": "[SII] 6733",
 }
+FEATURES_AA = {
+    "[OII] 3728": 3728.5, "[NeIII] 3870": 3869.86, "Ca K": 3934.77, "Ca H": 3969.59, "H-delta": 4102.89,
+    "G band": 4305.6, "H-gamma": 4341.68, "[OIII] 4364": 4364.44, "FeII 4570": 4571.0, "HeII 4687": 4687.02,
+    "H-beta": 4862.68, "[OIII] 4960": 4960.30, "[OIII] 5008": 5008.24, "Mg b": 5176.6, "FeII 5270": 5270.0,
+    "HeI 5877": 5877.25, "Na D": 5894.6, "[OI] 6302": 6302.05, "[OI] 6366": 6365.54, "[NII] 6550": 6549.85,
+    "H-alpha": 6564.61, "[NII] 6585": 6585.27, "[SII] 6718": 6718.29, "[SII] 6733": 6732.67, "[ArIII] 7138": 7137.77,
+}
+"""Vacuum wavelengths (Angstrom) of lines and bands of galaxies and nuclei, to name what is near a wavelength."""
+NEAR_AA = 8.0  # as far from a line something narrow is still near it
 GROUPS = (
     Group((3690.0, 3770.0), ("oii",)),
     Group((4790.0, 5070.0), ("hb", "oiii")),
@@ -126,6 +135,12 @@ def _fitted(data: _Data, trials: _Trials, best: int) -> dict[str, Fitted]:
         width = (flux / below, error / below) if below > 0 else (math.nan, math.nan)
         found[name] = Fitted(float(flux), error, float(width[0]), float(width[1]))
     return found
+
+
+def near_line(wave_aa: float, half_width_aa: float) -> str:
+    """Name the feature in the inner half of a stretch of the rest frame, the nearest to its middle; "" for none."""
+    name = min(FEATURES_AA, key=lambda one: abs(FEATURES_AA[one] - wave_aa))
+    return name if abs(FEATURES_AA[name] - wave_aa) <= max(half_width_aa / 2, NEAR_AA) else ""
 
 
 def _best(trials: list[_Trials]) -> int:

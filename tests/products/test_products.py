@@ -20,8 +20,9 @@ from astro_vae.files import read_json, write_json
 from astro_vae.images.measure import EXTREMES
 from astro_vae.objects import open_objects
 from astro_vae.products._views import Views
-from astro_vae.products.anomalies import rank, reasons
+from astro_vae.products.anomalies import rank
 from astro_vae.products.latents import encode
+from astro_vae.products.reasons import reasons
 from astro_vae.products.samples import generate
 from astro_vae.settings import ProductSettings
 

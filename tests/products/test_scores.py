@@ -6,18 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from astro_vae import kinds
 from astro_vae import model as models
 from astro_vae.images.measure import trivial
 from astro_vae.products import scores
 from astro_vae.products._inference import Inference
+from astro_vae.products.ordinary import Ordinary
 from astro_vae.products.priors import Reference, load_prior
+from astro_vae.products.residuals import Residuals
 
 
 def seen(inference, z: np.ndarray, row: np.ndarray, reference: Reference, neighbours: int = 2) -> scores.Seen:
     n = len(z)
     images = np.zeros((n, 16, 16), np.uint8)
-    trees = scores.forests(reference)
-    return scores.Seen(images, np.zeros(n, np.int64), z, row, inference, reference, trees, neighbours)
+    ordinary = Ordinary(reference, Residuals(np.zeros((16, 16), np.float32), None), neighbours)
+    return scores.Seen(images, np.zeros(n, np.int64), z, row, inference, ordinary)
 
 
 @pytest.fixture
@@ -42,11 +45,36 @@ def test_fewer_references_than_neighbours_are_enough(inference: Inference) -> No
     np.testing.assert_allclose(found, [1.0], atol=1e-6)
 
 
+def test_the_local_outlier_factor_asks_how_dense_it_is_around(inference: Inference) -> None:
+    rng = np.random.default_rng(1)
+    dense, sparse = rng.normal(0, 0.1, (200, 3)), rng.normal(20, 2, (200, 3))
+    objects = np.concatenate([dense, sparse]).astype(np.float32)
+    copies = Reference(np.repeat(objects, 5, axis=0), np.zeros(2000, np.int64), np.repeat(np.arange(400), 5))
+    z = np.array([[0, 0, 0], [1, 1, 1], [20, 20, 20], [22, 20, 20]], np.float32)
+    middle, beside, far_middle, spread = scores.local_outlier_factor(seen(inference, z, np.full(4, 999), copies, 10))
+    # copies of one object are one object: a place between copies is no denser than one between objects
+    assert middle == pytest.approx(1, abs=0.15)
+    assert far_middle == pytest.approx(1, abs=0.15)
+    assert beside > 3  # 17 sigma from the dense ones
+    assert spread < 1.3  # farther from its neighbours, who are as far from theirs
+
+
+def test_few_references_are_enough_for_local_outlier_factors(inference: Inference) -> None:
+    copies = Reference(np.eye(3, dtype=np.float32), np.zeros(3, np.int64), np.zeros(3, np.int64))
+    assert np.isfinite(scores.local_outlier_factor(seen(inference, np.ones((1, 3), np.float32), np.array([9]), copies)))
+
+
+def test_images_have_no_runs_of_residuals() -> None:
+    image, spectrum = (set(scores.scores_of(kinds.kind(name))) for name in ("image", "spectrum"))
+    assert spectrum - image == {"residual_runs"}
+    assert spectrum == set(scores.SCORES)
+
+
 def test_an_outlier_is_highest_in_every_latent_score(inference: Inference, survey) -> None:
     reference = load_prior(survey.prior("pca"))[1]
     z = np.concatenate([reference.z[reference.label == 0][:20], np.full((1, 3), 9, np.float32)])
     one = seen(inference, z, np.full(21, 10_000), reference)
-    for name in ("latent_density", "isolation_forest", "nearest_neighbours"):
+    for name in ("latent_density", "isolation_forest", "nearest_neighbours", "local_outlier_factor"):
         assert scores.SCORES[name].function(one).argmax() == 20, name
 
 

@@ -23,6 +23,7 @@ from astro_vae.evaluate import evaluate
 from astro_vae.objects import open_objects
 from astro_vae.products._inference import Inference
 from astro_vae.products.anomalies import rank
+from astro_vae.products.catalog import read_meta
 from astro_vae.products.latents import encode
 from astro_vae.products.new_objects import latents_of, open_result, scores_of
 from astro_vae.products.new_samples import generate_new
@@ -47,6 +48,7 @@ from astro_vae.settings_spectra import (
     SpectrumPrepareSettings,
     SpectrumViewSettings,
 )
+from astro_vae.spectra import fit
 from astro_vae.spectra.resample import bin_centres
 from astro_vae.steps._coverage import count_valid
 from astro_vae.steps._examples import load_part
@@ -244,8 +246,37 @@ def test_the_strange_spectrum_is_the_worst_redrawn(survey: Survey, name: str) ->
     ranking = pd.read_parquet(survey.folder / name / "anomalies.parquet")
     assert ranking.sort_values("reconstruction")["object_id"].iloc[-1] == STRANGE
     assert "redraws it badly" in ranking.set_index("object_id").loc[STRANGE, "why"]
-    assert {"trivial_snr", "trivial_lines"} <= set(ranking)
+    assert {"trivial_snr", "trivial_lines", "trivial_mean"} <= set(ranking)
     assert (survey.folder / name / "anomalies.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_strange_spectrum_has_the_strongest_run_where_it_is_strange(survey: Survey, name: str) -> None:
+    ranking = pd.read_parquet(survey.folder / name / "anomalies.parquet").set_index("object_id")
+    assert ranking["residual_runs"].idxmax() == STRANGE
+    found = ranking.loc[STRANGE]
+    assert found["run_wave_aa"] == pytest.approx(6000 / 1.02, rel=0.02)  # in the rest frame
+    assert found["run_sigma"] < -10
+    assert "a run of residuals stands out" in found["why"]
+    assert f"lack of flux at {found['run_wave_aa']:.0f} +- " in found["why"]
+    with fits.open(survey.folder / name / "anomalies.fits") as file:
+        units = {column.name: column.unit for column in file[1].columns}
+    assert units["run_wave_aa"] == units["run_width_aa"] == "Angstrom"
+
+
+def test_the_default_rank_of_spectra_takes_runs_and_latents(survey: Survey) -> None:
+    how = read_meta(survey.folder / "em_pca" / "anomalies.parquet")
+    assert how["combined"] == ["residual_runs", "local_outlier_factor"]
+
+
+def test_the_trivial_score_is_that_of_the_mean_training_spectrum(survey: Survey) -> None:
+    ranking = pd.read_parquet(survey.folder / "em_pca" / "anomalies.parquet").set_index("object_id")
+    mean = fit.mean([load_part(survey.files["objects"], survey.files["split"], "train", VIEW)[1]])
+    table, seen = load_part(survey.files["objects"], survey.files["split"], "test", VIEW)
+    np.testing.assert_allclose(
+        ranking.loc[table["object_id"], "trivial_mean"], fit.misfit_of_scaled_mean(seen, mean), rtol=1e-6
+    )
+    assert (fit.misfit_of_scaled_mean(seen, mean) <= fit.misfit_of_mean(seen, mean)).all()
 
 
 @pytest.mark.parametrize("name", MODELS)

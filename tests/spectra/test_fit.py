@@ -30,6 +30,14 @@ def test_chi_square_of_noise_is_one() -> None:
     assert made.mean() == pytest.approx(1, abs=5 * np.sqrt(2 / ivar.size))
 
 
+def test_the_mean_is_scaled_to_fit_best() -> None:
+    flux, ivar = np.array([[2.0, 4, 9]]), np.array([[1.0, 1, 0]])
+    found = fit.misfit_of_scaled_mean(np.stack([flux, ivar], axis=1), np.array([1.0, 2, 7]))
+    assert found[0] == pytest.approx(0, abs=1e-12)
+    off = fit.misfit_of_scaled_mean(np.stack([flux, ivar], axis=1), np.array([1.0, 1, 7]))
+    assert off[0] == pytest.approx(((2 - 3) ** 2 + (4 - 3) ** 2) / 2)
+
+
 def test_the_mean_is_over_valid_bins(seen: np.ndarray) -> None:
     more = np.array([[[3.0, 4, 5, 6], [1, 1, 1, 0]]], np.float32)
     np.testing.assert_array_equal(fit.mean(iter([seen, more])), np.float32([2, 3, 4, 0]))

@@ -23,7 +23,7 @@ def test_every_product_is_there(finished: Any) -> None:
         *(f"latents.{x}" for x in ("fits", "parquet", "vot")),
         *(f"samples.{x}" for x in ("h5", "fits", "png")),
         *(f"anomalies.{x}" for x in ("fits", "parquet", "csv", "reg", "png")),
-        "prior.safetensors",
+        "prior.safetensors", "residuals.safetensors",
         "metrics.json",
     }
     assert survey <= {p.name for p in finished.results.iterdir()}

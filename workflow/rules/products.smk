@@ -95,6 +95,7 @@ rule rank:
         split=rules.split.output.split,
     output:
         **{x: f"{MODEL}/anomalies.{x}" for x in ("fits", "parquet", "csv", "reg")},
+        residuals=f"{MODEL}/residuals.safetensors",
         gallery=report(
             f"{MODEL}/anomalies.png",
             caption="../report/anomalies.rst",
