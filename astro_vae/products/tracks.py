@@ -85,7 +85,7 @@ def between_labels(inference: Inference, reference: Reference) -> list[Track]:
     for start, end in list(combinations(ends, 2))[:PAIRS]:
         words = f"{start.name} to {end.name}"
         if inference.module.conditional:
-            tracks += [straight(start, end, label=p.label, name=f"{words}, decoded as {p.name}") for p in (start, end)]
+            tracks += [straight(start, end, label=p.label, name=f"{words}, drawn as {p.name}") for p in (start, end)]
         else:
             tracks.append(straight(start, end, label=start.label, name=words))
     return tracks

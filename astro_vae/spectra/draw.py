@@ -65,7 +65,7 @@ def grid(
     for axes, title in zip(panels.flat, titles or (), strict=False):
         axes.set_title(title, fontsize=6, pad=2)
     for axes, label in zip(panels[:, 0], row_labels or (), strict=False):
-        axes.set_ylabel(label, fontsize=7)
+        axes.set_ylabel(label, fontsize=6)
     words = "bin" if wave_aa is None else "vacuum wavelength in the rest frame (Å)"
     figure.text(0.5, 0.06 / figure.get_figheight(), words, fontsize=7, ha="center", va="bottom")
     with files.atomic(path) as partial:
