@@ -102,9 +102,11 @@ class SpectrumAugmentSettings(Section):
         "Largest noise added, by each bin's own; drawn uniformly from 0 to this. The inverse variance says so.",
         unit="sigma", ge=0,
     )
-    shift_bins: float = setting(0.5, "Largest shift of the spectrum against the bins.", unit="bin", ge=0)
+    shift_bins: float = setting(
+        0.0, "Largest shift of the spectrum against the bins; a model spends latents on it.", unit="bin", ge=0
+    )
     redshift_kms: float = setting(
-        30.0, "Largest error of the redshift, as a velocity; it adds to the shift.", unit="km/s", ge=0
+        10.0, "Largest error of the redshift, as a velocity; it adds to the shift.", unit="km/s", ge=0
     )
     mask_runs: int = setting(2, "Largest number of runs of bins that are masked.", ge=0)
     mask_bins: int = setting(40, "Largest length of a masked run.", unit="bin", ge=1)

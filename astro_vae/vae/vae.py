@@ -98,7 +98,7 @@ class Vae(nn.Module):
 
     @torch.no_grad()
     def start_from(self, path: LinearPath) -> None:
-        """Take over a path of the same kind and as many latents.
+        """Take over a path of the same kind and as many latents, which training leaves as it is.
 
         Raises
         ------
@@ -108,6 +108,7 @@ class Vae(nn.Module):
         if self.path is None:
             raise ValueError("a model without a path cannot start from one")
         self.path.load_state_dict(path.state_dict())
+        self.path.requires_grad_(False)
 
     @torch.no_grad()
     def fill_from(self, components: LinearPath) -> None:
