@@ -59,7 +59,7 @@ class Seen:
 
     def model(self) -> Any:
         """Validate `model` as the type that it names."""
-        from astro_vae.settings import LINEAR_TYPES, PcaSettings, VaeSettings
+        from astro_vae.settings_models import LINEAR_TYPES, PcaSettings, VaeSettings
 
         linear = self.data.get("model", {}).get("type") in LINEAR_TYPES
         return self.section("model", PcaSettings if linear else VaeSettings)

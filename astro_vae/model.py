@@ -17,7 +17,7 @@ from astro_vae.errors import UserError
 from astro_vae.files import atomic, checksum, read_json, write_json
 from astro_vae.linear import Ppca, WeightedLinear
 from astro_vae.section import validate
-from astro_vae.settings import LINEAR_TYPES, ModelSettings, PcaSettings, VaeSettings
+from astro_vae.settings_models import LINEAR_TYPES, ModelSettings, PcaSettings, VaeSettings
 from astro_vae.trained import CONTRACT, Model, TrainedModel
 from astro_vae.vae import priors
 from astro_vae.vae.vae import Vae, build_vae

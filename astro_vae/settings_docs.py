@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from astro_vae import settings, settings_spectra
+from astro_vae import settings, settings_models, settings_spectra
 from astro_vae.errors import UserError
 from astro_vae.files import write_text
 from astro_vae.section import Section
@@ -35,10 +35,10 @@ PLACES: dict[str, type[Section]] = {
     "surveys.<name>.augment (images)": settings.AugmentSettings,
     "surveys.<name>.augment (spectra)": settings_spectra.SpectrumAugmentSettings,
     "surveys.<name>.classifier": settings.ClassifierSettings,
-    "surveys.<name>.models.<name> (type: vae)": settings.VaeSettings,
-    "surveys.<name>.models.<name>.network": settings.NetworkSettings,
-    "surveys.<name>.models.<name>.train": settings.TrainSettings,
-    "surveys.<name>.models.<name> (type: pca, em_pca, infill_pca, nmf, curved_pca)": settings.PcaSettings,
+    "surveys.<name>.models.<name> (type: vae)": settings_models.VaeSettings,
+    "surveys.<name>.models.<name>.network": settings_models.NetworkSettings,
+    "surveys.<name>.models.<name>.train": settings_models.TrainSettings,
+    "surveys.<name>.models.<name> (type: pca, em_pca, infill_pca, nmf, curved_pca)": settings_models.PcaSettings,
     "surveys.<name>.products": settings.ProductSettings,
     "surveys.<name>.products.prior": settings.PriorSettings,
 }

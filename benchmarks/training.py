@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from astro_vae import model
-from astro_vae.settings import ExecutionSettings, NetworkSettings, TrainSettings, VaeSettings
+from astro_vae.settings import ExecutionSettings
+from astro_vae.settings_models import NetworkSettings, TrainSettings, VaeSettings
 from astro_vae.steps._checkpoint import Checkpoint
 from astro_vae.steps._device import matmul_precision, open_fabric
 from astro_vae.steps._loop import fit

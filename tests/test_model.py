@@ -19,7 +19,8 @@ from astro_vae.errors import UserError
 from astro_vae.linear import Ppca
 from astro_vae.model import build, load, save
 from astro_vae.objects import FIRST_COLUMNS, Writer, open_objects
-from astro_vae.settings import NetworkSettings, PcaSettings, VaeSettings, ViewSettings
+from astro_vae.settings import ViewSettings
+from astro_vae.settings_models import NetworkSettings, PcaSettings, VaeSettings
 from astro_vae.trained import TrainedModel, thresholded
 from astro_vae.vae.priors import LabelMixture, StandardNormal
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from astro_vae import plan, settings
+from astro_vae import plan, settings, settings_models
 from astro_vae.errors import UserError
 from astro_vae.section import Section, setting, validate
 from astro_vae.settings import SourceSettings
@@ -107,10 +107,10 @@ def test_physical_settings_have_units() -> None:
 
 
 def test_type_of_a_model_is_vae_unless_said() -> None:
-    linear = {name: {"type": name} for name in settings.LINEAR_TYPES}
+    linear = {name: {"type": name} for name in settings_models.LINEAR_TYPES}
     models = _validated(_config(models={"a": {"latents": 4}, **linear})).surveys["first"].models
-    assert isinstance(models["a"], settings.VaeSettings)
-    assert all(isinstance(models[name], settings.PcaSettings) and models[name].type == name for name in linear)
+    assert isinstance(models["a"], settings_models.VaeSettings)
+    assert all(isinstance(models[name], settings_models.PcaSettings) and models[name].type == name for name in linear)
 
 
 def test_settings_of_the_survey_survive_the_dump() -> None:

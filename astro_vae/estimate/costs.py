@@ -10,7 +10,8 @@ from astro_vae import surveys
 from astro_vae.errors import UserError
 from astro_vae.estimate.rates import ModelRates, SurveyRates, Trial, has_gpu, threads
 from astro_vae.estimate.sizes import Counts, counts, elements, examples_bytes, examples_words, values_bytes
-from astro_vae.settings import ExecutionSettings, ModelSettings, PcaSettings, SurveySettings, VaeSettings
+from astro_vae.settings import ExecutionSettings, SurveySettings
+from astro_vae.settings_models import ModelSettings, PcaSettings, VaeSettings
 
 GB = 1e9
 DOWNLOAD_RATE = 5e6  # bytes per second

@@ -21,15 +21,8 @@ from astro_vae.objects import open_objects
 from astro_vae.products import latents
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
-from astro_vae.settings import (
-    AnyAugmentSettings,
-    ClassifierSettings,
-    ExecutionSettings,
-    ModelSettings,
-    PcaSettings,
-    SurveySettings,
-    VaeSettings,
-)
+from astro_vae.settings import AnyAugmentSettings, ClassifierSettings, ExecutionSettings, SurveySettings
+from astro_vae.settings_models import ModelSettings, PcaSettings, VaeSettings
 from astro_vae.steps import augment as augmenting
 from astro_vae.steps._checkpoint import Checkpoint
 from astro_vae.steps._conditions import Conditions

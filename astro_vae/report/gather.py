@@ -15,7 +15,7 @@ import pandas as pd
 from astro_vae.errors import UserError
 from astro_vae.files import read_json
 from astro_vae.objects import Objects, open_objects
-from astro_vae.settings import LINEAR_TYPES
+from astro_vae.settings_models import LINEAR_TYPES
 
 PARTS = ("train", "validation", "test", "dropped")
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from astro_vae.errors import UserError
-from astro_vae.settings import ExecutionSettings, TrainSettings, VaeSettings
+from astro_vae.settings import ExecutionSettings
+from astro_vae.settings_models import TrainSettings, VaeSettings
 from astro_vae.steps._checkpoint import Checkpoint, StopRequest
 from astro_vae.steps._objective import Objective, validate
 from astro_vae.steps._progress import TrainingProgress

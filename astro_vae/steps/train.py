@@ -18,14 +18,8 @@ from astro_vae import __version__, model, plan
 from astro_vae.errors import UserError
 from astro_vae.files import atomic, step_lock
 from astro_vae.linear import Ppca, WeightedLinear
-from astro_vae.settings import (
-    AnyAugmentSettings,
-    AnyViewSettings,
-    ExecutionSettings,
-    ModelSettings,
-    PcaSettings,
-    VaeSettings,
-)
+from astro_vae.settings import AnyAugmentSettings, AnyViewSettings, ExecutionSettings
+from astro_vae.settings_models import ModelSettings, PcaSettings, VaeSettings
 from astro_vae.steps._checkpoint import Checkpoint
 from astro_vae.steps._coverage import count_valid
 from astro_vae.steps._curves import draw_curves

@@ -23,7 +23,8 @@ from astro_vae.products.mismatch import differences
 from astro_vae.products.new_objects import latents_of, open_result, scores_of
 from astro_vae.products.new_samples import generate_new
 from astro_vae.products.priors import fit_prior
-from astro_vae.settings import ExecutionSettings, PcaSettings, PriorSettings, ProductSettings, SplitSettings
+from astro_vae.settings import ExecutionSettings, PriorSettings, ProductSettings, SplitSettings
+from astro_vae.settings_models import PcaSettings
 from astro_vae.settings_spectra import (
     GridSettings,
     SpectrumAugmentSettings,

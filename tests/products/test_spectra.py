@@ -31,17 +31,8 @@ from astro_vae.products.priors import fit_prior
 from astro_vae.products.samples import generate
 from astro_vae.products.tracks import track_new
 from astro_vae.report.page import report
-from astro_vae.settings import (
-    ClassifierSettings,
-    ExecutionSettings,
-    NetworkSettings,
-    PcaSettings,
-    PriorSettings,
-    ProductSettings,
-    SplitSettings,
-    TrainSettings,
-    VaeSettings,
-)
+from astro_vae.settings import ClassifierSettings, ExecutionSettings, PriorSettings, ProductSettings, SplitSettings
+from astro_vae.settings_models import NetworkSettings, PcaSettings, TrainSettings, VaeSettings
 from astro_vae.settings_spectra import (
     GridSettings,
     SpectrumAugmentSettings,

@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from astro_vae.objects import Objects, open_objects
-from astro_vae.settings import ExecutionSettings, NetworkSettings, SplitSettings, TrainSettings, VaeSettings
+from astro_vae.settings import ExecutionSettings, SplitSettings
+from astro_vae.settings_models import NetworkSettings, TrainSettings, VaeSettings
 from astro_vae.settings_spectra import (
     GridSettings,
     SpectrumAugmentSettings,
