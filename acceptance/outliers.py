@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from acceptance._run import logs, mirror, snakemake
+from acceptance._run import logs, mirror, workflow
 from acceptance.network import server
 from astro_vae.files import atomic
 from astro_vae.objects import open_objects
@@ -48,7 +48,7 @@ def run(place: Path, root: Path) -> str:
     config = settings(place)
     targets = [f"results/outliers/sdss/{model}/anomalies.parquet" for model in MODELS]
     with server(mirror()) as address:
-        done = snakemake(root, place, config, *targets, ASTRO_VAE_MIRROR=address)
+        done = workflow(root, place, config, *targets, ASTRO_VAE_MIRROR=address)
     assert done.returncode == 0, done.stderr[-3000:] + logs(place)
     results = place / "results" / "outliers" / "sdss"
     table = open_objects(results / "objects.h5").table
