@@ -143,21 +143,26 @@ def untrained(settings: VaeSettings, data: TrainingData) -> Vae:
 
 def fit_linear(settings: PcaSettings, data: TrainingData) -> Trained:
     """Fit a model without a network to its examples, in one go."""
+    images, copies = _to_fit(data, settings.latents, settings.examples, settings.seed)
     network: Model
     if settings.type == "pca":
-        images, _ = _to_fit(data, settings.latents, settings.examples, settings.seed)
         x, _ = network_input(images)
         network = Ppca.fit(x.numpy(), settings.latents, n_labels=len(data.labels), seed=settings.seed)
     else:
-        network = weighted_linear(settings.type, data, settings.latents, settings.examples, settings.seed)
-    seen = min(settings.examples, int(data.kept.sum())) or int(data.counts.sum())
-    row = {"examples": seen, **validate(network, data.validation, data.frequencies, seed=settings.seed)}
-    return Trained(network, [row], seen, {"device": "cpu", "torch": torch.__version__, "numpy": np.__version__})
+        network = _components(settings.type, images, settings.latents, copies, data, settings.seed)
+    row = {"examples": len(images), **validate(network, data.validation, data.frequencies, seed=settings.seed)}
+    return Trained(network, [row], len(images), {"device": "cpu", "torch": torch.__version__, "numpy": np.__version__})
 
 
 def weighted_linear(method: str, data: TrainingData, latents: int, examples: int, seed: int) -> WeightedLinear:
-    """Fit components to examples with weights, as a model or as the path that a network starts from."""
+    """Fit components to examples with weights, as the path that a network starts from or as what fills its gaps."""
     images, copies = _to_fit(data, latents, examples, seed)
+    return _components(method, images, latents, copies, data, seed)
+
+
+def _components(
+    method: str, images: Tensor, latents: int, copies: float, data: TrainingData, seed: int
+) -> WeightedLinear:
     x, weight = network_input(images)
     assert weight is not None  # `check_weights` has seen to it
     return WeightedLinear.fit(
