@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from astro_vae.errors import UserError
 from astro_vae.settings import SourceSettings
+from astro_vae.surveys.candidate import Candidate
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TRUTH = "truth.csv"
+
+
+def link(source: SourceSettings, candidate: Candidate) -> str:
+    """Return no address: what is simulated lies nowhere on the sky."""
+    return ""
 
 
 def folder_name(source: SourceSettings, seed: int, version: int) -> str:

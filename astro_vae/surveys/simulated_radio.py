@@ -15,6 +15,7 @@ from astro_vae.columns import Column
 from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, PrepareSettings, SourceSettings
 from astro_vae.surveys._simulated import folder_name, read_truth, simulated
+from astro_vae.surveys._simulated import link as link
 from astro_vae.surveys.candidate import WHOLE, Block, Candidate, Expected
 
 if TYPE_CHECKING:
@@ -135,11 +136,6 @@ def _write(path: Path, image: np.ndarray, row: Mapping[Any, Any], source: Source
         "RADESYS": "ICRS",
     })
     unit.writeto(path)
-
-
-def link(source: Source, candidate: Candidate) -> str:
-    """Return no address: what is simulated lies nowhere on the sky."""
-    return ""
 
 
 def candidates(

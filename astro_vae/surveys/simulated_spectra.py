@@ -16,6 +16,7 @@ from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.settings_spectra import SpectrumPrepareSettings
 from astro_vae.surveys._simulated import folder_name, read_truth, simulated
+from astro_vae.surveys._simulated import link as link
 from astro_vae.surveys.candidate import WHOLE, Block, Candidate, Expected
 
 if TYPE_CHECKING:
@@ -164,11 +165,6 @@ def _write(path: Path, loglam: np.ndarray, observed: Observed, row: Mapping[Any,
         "BUNIT": "1E-17 erg/cm^2/s/Ang",
     })
     fits.HDUList([primary, coadd, catalogue]).writeto(path)
-
-
-def link(source: Source, candidate: Candidate) -> str:
-    """Return no address: what is simulated lies nowhere on the sky."""
-    return ""
 
 
 def candidates(
