@@ -10,16 +10,13 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from PIL import Image
-from typer.testing import CliRunner
 
 from astro_vae import cli
 from astro_vae.errors import UserError
 from astro_vae.init.look import LOOK, look
-from astro_vae.settings import ExecutionSettings
-from astro_vae.steps.download import download
-from astro_vae.steps.prepare import prepare
 from astro_vae.surveys import load_settings
 from astro_vae.surveys.folder import Source
+from tests.init.commands import init, prepared
 
 SIDE = 60
 
@@ -47,19 +44,6 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         fits.writeto(path, blob(i), header(ra=150 + i))
     return tmp_path / "my images"
-
-
-def init(*words: object) -> str:
-    done = CliRunner().invoke(cli.app, ["init", *map(str, words)], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
-def prepared(config: Path, place: Path) -> None:
-    """Run the first two steps of a written configuration; they say what is kept."""
-    survey = load_settings(config).surveys[config.stem]
-    download(survey.source, folder=place / "data", out=place / "m.csv", execution=ExecutionSettings())
-    prepare(survey.source, survey.prepare, folder=place / "data", manifest=place / "m.csv", out=place / "objects.h5")
 
 
 def test_a_folder_becomes_a_configuration_that_works(

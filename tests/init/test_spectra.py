@@ -13,11 +13,9 @@ from typer.testing import CliRunner
 from astro_vae import cli
 from astro_vae.errors import UserError
 from astro_vae.init.spectra import coverage, grid
-from astro_vae.settings import ExecutionSettings
 from astro_vae.settings_spectra import GridSettings
-from astro_vae.steps.download import download
-from astro_vae.steps.prepare import prepare
 from astro_vae.surveys import load_settings
+from tests.init.commands import init, prepared
 
 N = 12
 
@@ -38,19 +36,6 @@ def write(folder: Path, low: float, high: float) -> None:
     for i in range(N):
         flux = rng.normal(10, 1, len(wave))
         pd.DataFrame({"wave": wave, "flux": flux, "error": 1.0}).to_csv(folder / f"s{i}.csv", index=False)
-
-
-def init(*words: object) -> str:
-    done = CliRunner().invoke(cli.app, ["init", *map(str, words)], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
-def prepared(config: Path, place: Path) -> None:
-    """Run the first two steps of a written configuration; they say what is kept."""
-    survey = load_settings(config).surveys[config.stem]
-    download(survey.source, folder=place / "data", out=place / "m.csv", execution=ExecutionSettings())
-    prepare(survey.source, survey.prepare, folder=place / "data", manifest=place / "m.csv", out=place / "objects.h5")
 
 
 def test_a_folder_becomes_a_configuration_that_works(
