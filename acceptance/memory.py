@@ -1,18 +1,20 @@
-"""Memory stays flat: each step takes as much for 20,000 spectra as for 1,000.
+"""Memory stays flat: what steps take for 20,000 spectra beside what they take for 1,000.
 
-Real spectra are repeated until there are enough, each copy with another name and one pixel changed, since what is
-there twice is refused. Every step is a process of its own, whose largest resident memory is noted; what was measured
-is kept, so that the target goes on where it was stopped.
+Real spectra are repeated until there are enough, each copy with another name and position and one pixel changed, since
+what is there twice is refused. Every step is a process of its own, whose largest resident memory is noted; what was
+measured is kept, so that the target goes on where it was stopped.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,22 @@ from astro_vae import plan, section, settings, surveys
 
 SIZES = (1_000, 20_000)
 BLOCKS = 8
-LARGEST_GROWTH = 1.15
+STREAMING = ("download", "prepare-block", "prepare (of blocks)", "prepare (one job)", "split", "encode", "rank")
+LARGEST_ROW = 8.0
+"""Memory in kB that each object more may take in these steps: less than the flux and ivar of its 1000 bins, since they
+hold its rows of tables alone. The others hold what they draw from at random: the training objects and their examples."""
 TEMPLATES = 100
 PIXEL = 100  # of the table of pixels of a lite file, whose first column is the flux
+HIGH_WATER = "VmHWM:"
+MEASURED = f"""
+import atexit, pathlib, runpy, sys
+atexit.register(lambda: print(*(
+    line for line in pathlib.Path("/proc/self/status").read_text().splitlines() if line.startswith("{HIGH_WATER}")
+)))
+sys.argv[0] = "astro-vae"
+runpy.run_module("astro_vae", run_name="__main__")
+"""
+"""Runs the command line and says what the kernel counted of this process; `wait4` would count the parent's too."""
 MODEL = {
     "type": "vae", "latents": 6, "conditional": False, "likelihood": "gaussian_ivar",
     "network": {"name": "dense", "hidden": [64]}, "train": {"examples": 2048, "validate_every": 2048},
@@ -65,17 +80,29 @@ def _sample(folder: Path, size: int) -> settings.Settings:
     for i, (plate, mjd, fiber) in enumerate(rows):
         target = data / surveys.sdss.path(chosen, {"plate": plate, "mjd": mjd, "fiber": fiber, "run2d": "26"})
         target.parent.mkdir(parents=True, exist_ok=True)
-        content, offset = templates[i % len(templates)]
-        flux = struct.unpack_from(">f", content, offset)[0]
-        struct.pack_into(">f", content, offset, flux + 1e-3 * (1 + i // len(templates)))
-        target.write_bytes(content)
-        struct.pack_into(">f", content, offset, flux)
+        target.write_bytes(templates[i % len(templates)].copy(1 + i // len(templates)))
     pd.DataFrame(rows, columns=["plate", "mjd", "fiber"]).assign(run2d="26").to_csv(csv, index=False)
     return made
 
 
-def _templates() -> list[tuple[bytearray, int]]:
-    """Read galaxies that are taken; return each with the place of one of its pixels."""
+@dataclass(frozen=True)
+class Template:
+    """A file, and where in it lie the flux of a pixel and the declination."""
+
+    content: bytearray
+    flux: int
+    dec: int
+
+    def copy(self, number: int) -> bytearray:
+        """Return the file as that of another object."""
+        made = bytearray(self.content)
+        struct.pack_into(">f", made, self.flux, struct.unpack_from(">f", made, self.flux)[0] + 1e-3 * number)
+        struct.pack_into(">d", made, self.dec, -0.1 * number)
+        return made
+
+
+def _templates() -> list[Template]:
+    """Read galaxies that are taken."""
     from astropy.io import fits
 
     found = []
@@ -83,8 +110,9 @@ def _templates() -> list[tuple[bytearray, int]]:
         with fits.open(path) as units:
             row = units[2].data[0]
             if row["CLASS"] == "GALAXY" and row["ZWARNING"] == 0 and 0.05 < row["Z"] < 0.2 and row["SN_MEDIAN_ALL"] > 5:
-                place = units.fileinfo(1)["datLoc"] + PIXEL * units[1].header["NAXIS1"]
-                found.append((bytearray(path.read_bytes()), place))
+                flux = units.fileinfo(1)["datLoc"] + PIXEL * units[1].header["NAXIS1"]
+                dec = units.fileinfo(2)["datLoc"] + units[2].data.dtype.fields["PLUG_DEC"][1]
+                found.append(Template(bytearray(path.read_bytes()), flux, dec))
         if len(found) == TEMPLATES:
             break
     assert found, "the mirror has no galaxies"
@@ -132,25 +160,26 @@ def _commands(folder: Path, run: settings.Settings, size: int) -> list[tuple[str
 def _peak(words: list[str], root: Path, folder: Path) -> float:
     """Run a step; return its largest resident memory in MB."""
     log, start = folder / "said.log", time.monotonic()
-    with log.open("a") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "astro_vae", "step", *words], cwd=folder, stdout=said, stderr=said,
+    with log.open("w") as said:
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED, "step", *words], cwd=folder, stdout=said, stderr=said, check=False,
             env={**os.environ, "PYTHONPATH": str(root)},
         )
-        _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, f"{words[0]}: {log.read_text()[-2000:]}"
-    print(f"{folder.name} {words[0]}: {usage.ru_maxrss / 1e3:.0f} MB, {time.monotonic() - start:.0f} s", flush=True)
-    return usage.ru_maxrss / 1e3
+    assert done.returncode == 0, f"{words[0]}: {log.read_text()[-2000:]}"
+    peak = int(re.findall(rf"{HIGH_WATER}\s+(\d+) kB", log.read_text())[-1]) / 1e3
+    print(f"{folder.name} {words[0]}: {peak:.0f} MB, {time.monotonic() - start:.0f} s", flush=True)
+    return peak
 
 
 def _compared(peaks: dict[str, dict[str, float]]) -> str:
     """Return the table; blocks count by the one that took most."""
+    few, many = SIZES
     small, large = (_by_step(peaks[str(size)]) for size in SIZES)
-    lines = [f"{'step':<20} {SIZES[0]:>8} {SIZES[1]:>8}  ratio"]
-    lines += [f"{step:<20} {small[step]:>5.0f} MB {large[step]:>5.0f} MB  {large[step] / small[step]:.2f}"
-              for step in small]
-    grown = [step for step in small if large[step] > LARGEST_GROWTH * small[step]]
+    rows = {step: 1e3 * (large[step] - small[step]) / (many - few) for step in small}
+    lines = [f"| step | {few} spectra | {many} spectra | for each more |", "|---|---|---|---|"]
+    lines += [f"| {step} | {small[step]:.0f} MB | {large[step]:.0f} MB | {row:.1f} kB |" for step, row in rows.items()]
     table = "\n".join(lines)
+    grown = [step for step in STREAMING if rows[step] > LARGEST_ROW]
     assert not grown, f"grows with the sample: {', '.join(grown)}\n{table}"
     return table + "\n"
 

@@ -59,9 +59,9 @@ def write_catalog(
 
 def as_astropy(table: pd.DataFrame, columns: Mapping[str, Column], meta: Mapping[str, Any]) -> Table:
     """Return the table with units, descriptions and (in `meta["ucd"]` of a column) UCDs."""
-    made = Table(meta=dict(meta))
-    for name, values in _plain(table).items():
-        made[name] = values
+    plain = _plain(table)
+    made = Table(list(plain.values()), names=list(plain), meta=dict(meta), copy=False)  # tables of surveys are large
+    for name in plain:
         made[name].description = columns[name].description
         made[name].unit = _unit(columns[name].unit)
         if columns[name].ucd:
@@ -79,7 +79,9 @@ def _is_text(column: pd.Series) -> bool:
 
 
 def _text(column: pd.Series) -> np.ndarray:
-    return np.array(["" if pd.isna(value) else str(value) for value in column], dtype=np.str_)
+    """Return text as bytes where it is ASCII, which take a quarter of the room, and as characters where it is not."""
+    texts = ["" if pd.isna(value) else str(value) for value in column]
+    return np.array(texts, dtype=np.bytes_ if all(map(str.isascii, texts)) else np.str_)
 
 
 def _unit(unit: str) -> units.UnitBase | None:
@@ -92,7 +94,7 @@ def _write_fits(table: pd.DataFrame, columns: Mapping[str, Column], path: Path, 
     plain = as_astropy(table, columns, {})
     for name, values in _plain(table).items():
         if values.dtype.kind == "U":  # FITS is ASCII
-            plain[name] = np.char.encode(values, "ascii", "replace") if values.size else values.astype("S1")
+            plain[name] = np.char.encode(values, "ascii", "replace")
     hdu = fits.table_to_hdu(plain)
     for number, name in enumerate(table.columns, start=1):
         # Cards of a keyword and a comment hold 68 characters; longer texts go on in CONTINUE cards.
