@@ -8,7 +8,7 @@ of their kind says; it is shown real objects and samples alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,11 +24,12 @@ from astro_vae.errors import UserError
 from astro_vae.files import read_json, step_lock, write_json
 from astro_vae.kinds import Kind
 from astro_vae.model import WEIGHTS, save_weights
-from astro_vae.settings import AnyAugmentSettings, AnyViewSettings, ClassifierSettings, ExecutionSettings
+from astro_vae.settings import ClassifierSettings, ExecutionSettings
 from astro_vae.steps._conditions import Conditions
 from astro_vae.steps._device import matmul_precision, open_fabric, ran_on
 from astro_vae.steps._scratch import staged
-from astro_vae.steps._training_data import Part, Stream, TrainingData, open_training_data, read_part
+from astro_vae.steps._training_data import Part, Stream, TrainingData, open_training_data
+from astro_vae.steps.inputs import TrainingInputs
 
 CONTRACT = "classifier.json"
 CHANNELS, HIDDEN = (32, 64, 96), 128
@@ -96,8 +97,7 @@ class Classifier:
 
 
 def classifier(
-    settings: ClassifierSettings, view: AnyViewSettings, augment: AnyAugmentSettings, *, objects: Path, split: Path,
-    augmented: Path, out: Path, execution: ExecutionSettings,
+    settings: ClassifierSettings, inputs: TrainingInputs, *, out: Path, execution: ExecutionSettings
 ) -> None:
     """Train the judge on the labelled examples and write `out`: weights.safetensors and classifier.json.
 
@@ -106,16 +106,13 @@ def classifier(
     Parameters
     ----------
     settings : ClassifierSettings
-    view, augment : AnyViewSettings, AnyAugmentSettings
-        What the examples were made with.
-    objects, split, augmented : Path
-        The files of the steps prepare, split and augment.
+    inputs : TrainingInputs
     out : Path
         Folder of the classifier.
     execution : ExecutionSettings
     """
-    with step_lock(out.parent, "classifier"), staged(augmented, execution.scratch) as near:
-        data = open_training_data((), view, augment, objects=objects, split=split, augmented=near)
+    with step_lock(out.parent, "classifier"), staged(inputs.augmented, execution.scratch) as near:
+        data = open_training_data((), replace(inputs, augmented=near))
         (out / CONTRACT).unlink(missing_ok=True)
         contract = {
             "kind": data.contract["kind"], "labels": list(data.labels), "shape": data.contract["shape"],
@@ -125,11 +122,10 @@ def classifier(
             print(f"classifier: {reason}")
             write_json(out / CONTRACT, {**contract, "reason": reason})
             return
-        conditions = Conditions.of(objects, split, view, seed=settings.seed)
+        conditions = Conditions.of(inputs.objects, inputs.split, inputs.view, seed=settings.seed)
         network, machine = fit_network(settings, data, conditions, execution)
         judge = Classifier(network, data.labels, {}, conditions.kind)
-        test = read_part(objects, split, "test", view, data.labels)
-        parts = {"validation": data.validation, "test": test}
+        parts = {"validation": data.validation, "test": data.part("test")}
         figures = {name: _figures(judge, part, conditions, settings.seed) for name, part in parts.items()}
         save_weights(out / WEIGHTS, network)
         write_json(out / CONTRACT, {**contract, **figures, "ran_on": machine})

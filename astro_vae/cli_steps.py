@@ -64,6 +64,13 @@ class Seen:
         linear = self.data.get("model", {}).get("type") in LINEAR_TYPES
         return self.section("model", PcaSettings if linear else VaeSettings)
 
+    def inputs(self, **files: Path) -> Any:
+        """Gather what a training reads: these files, and the sections that they were made with."""
+        from astro_vae.steps.inputs import TrainingInputs
+
+        view, augment = self.sections("view", "augment")
+        return TrainingInputs(**files, view=view, augment=augment)
+
     def products(self) -> Any:
         """Gather the settings of products that are given one by one (`products.draws`, …)."""
         from astro_vae.section import validate
@@ -143,8 +150,8 @@ def classifier(settings: SettingsText, objects: Existing, split: Existing, augme
     from astro_vae.settings import ClassifierSettings
 
     seen = Seen(settings)
-    step(seen.section("classifier", ClassifierSettings), *seen.sections("view", "augment"), objects=objects,
-         split=split, augmented=augmented, out=out, execution=execution())
+    inputs = seen.inputs(objects=objects, split=split, augmented=augmented)
+    step(seen.section("classifier", ClassifierSettings), inputs, out=out, execution=execution())
 
 
 @steps.command()
@@ -153,8 +160,8 @@ def train(settings: SettingsText, objects: Existing, split: Existing, augmented:
     from astro_vae.steps.train import train as step
 
     seen = Seen(settings)
-    step(seen.model(), *seen.sections("view", "augment"), objects=objects, split=split, augmented=augmented,
-         out=out, execution=execution())
+    inputs = seen.inputs(objects=objects, split=split, augmented=augmented)
+    step(seen.model(), inputs, out=out, execution=execution())
 
 
 @steps.command("fit-prior")

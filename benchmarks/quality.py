@@ -23,6 +23,7 @@ from astro_vae.steps._device import matmul_precision, open_fabric
 from astro_vae.steps._examples import Examples
 from astro_vae.steps._loop import fit
 from astro_vae.steps._training_data import TrainingData, open_training_data
+from astro_vae.steps.inputs import TrainingInputs
 from benchmarks.training import pythae_epoch, pythae_model
 
 LATENTS = 32
@@ -36,7 +37,7 @@ def opened(folder: Path) -> TrainingData:
         validate(section, known[name], origin=name)
         for name, section in (("view", ViewSettings), ("augment", AugmentSettings))
     )
-    return open_training_data((), view, augment, **paths)
+    return open_training_data((), TrainingInputs(**paths, view=view, augment=augment))
 
 
 @torch.inference_mode()

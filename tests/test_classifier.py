@@ -20,6 +20,7 @@ from astro_vae.objects import FIRST_COLUMNS, Writer
 from astro_vae.settings import AugmentSettings, ClassifierSettings, ExecutionSettings, ViewSettings
 from astro_vae.steps._examples import load_part
 from astro_vae.steps.augment import augment
+from astro_vae.steps.inputs import TrainingInputs
 
 pytestmark = pytest.mark.usefixtures("single_thread")
 
@@ -53,7 +54,8 @@ def make_survey(folder: Path, labels: list[str]) -> dict[str, Path]:
 
 
 def judge(paths: dict[str, Path], out: Path, settings: ClassifierSettings = SETTINGS) -> Any:
-    classifier(settings, VIEW, AUGMENT, **paths, out=out, execution=ExecutionSettings(device="cpu"))
+    inputs = TrainingInputs(**paths, view=VIEW, augment=AUGMENT)
+    classifier(settings, inputs, out=out, execution=ExecutionSettings(device="cpu"))
     return load_classifier(out)
 
 

@@ -29,6 +29,7 @@ from astro_vae.steps._conditions import Conditions
 from astro_vae.steps._device import matmul_precision, open_fabric
 from astro_vae.steps._loop import fit
 from astro_vae.steps._training_data import TrainingData, open_training_data
+from astro_vae.steps.inputs import TrainingInputs
 from astro_vae.steps.prepare import prepare
 from astro_vae.steps.train import PATHS, check_weights, fit_linear, untrained, weighted_linear
 from astro_vae.trained import TrainedModel
@@ -147,8 +148,8 @@ class Trial:
         return self.settings.augment.model_copy(update={"total": EXAMPLES, "materialise": True})
 
     def _opened(self) -> TrainingData:
-        files = {"objects": self.objects, "split": self.split, "augmented": self.augmented}
-        return open_training_data((), self.settings.view, self.few, **files)
+        inputs = TrainingInputs(self.objects, self.split, self.augmented, self.settings.view, self.few)
+        return open_training_data((), inputs)
 
     def survey_rates(self) -> SurveyRates:
         """Measure the steps before the models."""

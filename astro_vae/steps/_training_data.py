@@ -16,9 +16,9 @@ from torch import Tensor
 from astro_vae.errors import UserError
 from astro_vae.files import checksum
 from astro_vae.objects import Objects, open_objects
-from astro_vae.section import Section
-from astro_vae.settings import AnyAugmentSettings, AnyViewSettings
+from astro_vae.settings import AnyViewSettings
 from astro_vae.steps._examples import Examples, load_part, read_split
+from astro_vae.steps.inputs import TrainingInputs
 
 RANGES = ("pixel_arcsec", "bmaj_arcsec", "bmin_arcsec")
 """Columns of the object table in which new objects must be like those that a model was trained on."""
@@ -59,8 +59,8 @@ class TrainingData:
     validation : Part
     contract : dict
         What a trained model must know of its data; JSON values.
-    parents : function
-        Reads the objects of the training part, not transformed.
+    part : function
+        Reads the objects of the part of this name, not transformed, whose label is one of `labels` or unknown.
     """
 
     examples: Examples
@@ -70,7 +70,7 @@ class TrainingData:
     counts: np.ndarray
     validation: Part
     contract: dict[str, Any]
-    parents: Callable[[], Part]
+    part: Callable[[str], Part]
 
     @property
     def frequencies(self) -> np.ndarray:
@@ -87,45 +87,38 @@ class TrainingData:
         return self.examples.batch(rows)
 
 
-def open_training_data(
-    wanted: Sequence[str], view: AnyViewSettings, augment: AnyAugmentSettings, *, objects: Path, split: Path,
-    augmented: Path,
-) -> TrainingData:
+def open_training_data(wanted: Sequence[str], inputs: TrainingInputs) -> TrainingData:
     """Open what a model is trained on.
 
     Parameters
     ----------
     wanted : sequence of str
         Labels to train on, in this order; empty for all that the training part has.
-    view, augment : AnyViewSettings, AnyAugmentSettings
-        What the examples must have been made with.
-    objects, split, augmented : Path
-        The files of the steps prepare, split and augment.
+    inputs : TrainingInputs
 
     Raises
     ------
     UserError
         If a wanted label has no training object, no example is left, nothing is there to validate on, or
-        the examples were made with other settings or
-        from other files.
+        the examples were made with other settings or from other files.
     """
-    examples = Examples.open(augmented, objects)
-    checksums = {path.stem: checksum(path) for path in (objects, split, augmented)}
-    _check_origin(examples, checksums, {"view": view, "augment": augment}, augmented)
-    opened = open_objects(objects)
-    labels, counts = _labels(wanted, opened, split)
+    examples = Examples.open(inputs.augmented, inputs.objects)
+    checksums = {path.stem: checksum(path) for path in (inputs.objects, inputs.split, inputs.augmented)}
+    _check_origin(examples, checksums, inputs)
+    opened = open_objects(inputs.objects)
+    labels, counts = _labels(wanted, opened, inputs.split)
     targets = label_index(examples.labels, labels)
     kept = (targets >= 0) | (examples.labels == "")
-    validation = read_part(objects, split, "validation", view, labels)
+    part = partial(_read_part, inputs, labels)
+    validation = part("validation")
     if not kept.any() or not len(validation.images):
         raise UserError(
-            f"{split}: nothing to {'validate' if kept.any() else 'train'} on among the labels that the model wants "
-            f"({', '.join(labels)}) and the unlabelled; check model.labels and split.validation_fraction"
+            f"{inputs.split}: nothing to {'validate' if kept.any() else 'train'} on among the labels that the model "
+            f"wants ({', '.join(labels)}) and the unlabelled; check model.labels and split.validation_fraction"
         )
     shape = network_input(torch.from_numpy(validation.images[:1]))[0].shape[1:]
-    contract = {**_contract(opened, view), "shape": list(shape), "inputs": checksums}
-    parents = partial(read_part, objects, split, "train", view, labels)
-    return TrainingData(examples, kept, targets, labels, counts, validation, contract, parents)
+    contract = {**_contract(opened, inputs.view), "shape": list(shape), "inputs": checksums}
+    return TrainingData(examples, kept, targets, labels, counts, validation, contract, part)
 
 
 def network_input(batch: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -139,9 +132,9 @@ def label_index(names: Sequence[str] | np.ndarray, labels: Sequence[str]) -> np.
     return np.array([number.get(name, -1) for name in names], dtype=np.int64)
 
 
-def read_part(objects: Path, split: Path, part: str, view: AnyViewSettings, labels: Sequence[str]) -> Part:
+def _read_part(inputs: TrainingInputs, labels: Sequence[str], part: str) -> Part:
     """Return the objects of a part whose label is one of `labels` or unknown."""
-    table, images = load_part(objects, split, part, view)
+    table, images = load_part(inputs.objects, inputs.split, part, inputs.view)
     numbers = label_index(table["label"].to_numpy(), labels)
     kept = (numbers >= 0) | (table["label"] == "").to_numpy()
     return Part(table[kept].reset_index(drop=True), images[kept], numbers[kept])
@@ -177,13 +170,11 @@ class Stream:
         return self._order
 
 
-def _check_origin(
-    examples: Examples, checksums: Mapping[str, str], sections: Mapping[str, Section], augmented: Path
-) -> None:
+def _check_origin(examples: Examples, checksums: Mapping[str, str], inputs: TrainingInputs) -> None:
     """Refuse examples that were made with other settings or from other files."""
-    attributes = examples.attributes
-    for name, section in sections.items():
-        asked = section.model_dump(mode="json")
+    attributes, augmented = examples.attributes, inputs.augmented
+    for name in ("view", "augment"):
+        asked = getattr(inputs, name).model_dump(mode="json")
         differing = [key for key in asked if attributes[name].get(key) != asked[key]]
         if differing:
             raise UserError(

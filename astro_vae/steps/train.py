@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from astro_vae import __version__, model, plan
 from astro_vae.errors import UserError
 from astro_vae.files import atomic, step_lock
 from astro_vae.linear import Ppca, WeightedLinear
-from astro_vae.settings import AnyAugmentSettings, AnyViewSettings, ExecutionSettings
+from astro_vae.settings import ExecutionSettings
 from astro_vae.settings_models import ModelSettings, PcaSettings, VaeSettings
 from astro_vae.steps._checkpoint import Checkpoint
 from astro_vae.steps._coverage import count_valid
@@ -28,6 +28,7 @@ from astro_vae.steps._loop import fit
 from astro_vae.steps._objective import validate
 from astro_vae.steps._scratch import staged
 from astro_vae.steps._training_data import TrainingData, network_input, open_training_data
+from astro_vae.steps.inputs import TrainingInputs
 from astro_vae.trained import CONTRACT, Model
 from astro_vae.vae.likelihoods import LIKELIHOODS
 from astro_vae.vae.vae import FILL_COMPONENTS, Vae
@@ -38,10 +39,7 @@ BEGINNING = 512
 """Augmented examples whose mean the decoder of a network begins from, where its likelihood needs that."""
 
 
-def train(
-    settings: ModelSettings, view: AnyViewSettings, augment: AnyAugmentSettings, *, objects: Path, split: Path,
-    augmented: Path, out: Path, execution: ExecutionSettings,
-) -> None:
+def train(settings: ModelSettings, inputs: TrainingInputs, *, out: Path, execution: ExecutionSettings) -> None:
     """Train a model and write `out`: weights.safetensors, model.json, history.csv and curves.png.
 
     Where data have inverse variances, coverage.safetensors says how many training objects have each datum.
@@ -51,10 +49,7 @@ def train(
     Parameters
     ----------
     settings : VaeSettings or PcaSettings
-    view, augment : AnyViewSettings, AnyAugmentSettings
-        What the examples were made with.
-    objects, split, augmented : Path
-        The files of the steps prepare, split and augment.
+    inputs : TrainingInputs
     out : Path
         Folder of the trained model.
     execution : ExecutionSettings
@@ -67,8 +62,8 @@ def train(
     SystemExit
         After a checkpoint, if the process is asked to stop (SIGTERM, SIGINT).
     """
-    with step_lock(out.parent, "train"), staged(augmented, execution.scratch) as near:
-        data = open_training_data(settings.labels, view, augment, objects=objects, split=split, augmented=near)
+    with step_lock(out.parent, "train"), staged(inputs.augmented, execution.scratch) as near:
+        data = open_training_data(settings.labels, replace(inputs, augmented=near))
         check_weights(settings, data)
         print(_summary(data), flush=True)
         contract = {
@@ -81,7 +76,7 @@ def train(
             trained = fit_linear(settings, data)
         else:
             trained = _fit_vae(settings, data, contract, checkpoints, execution)
-        coverage = count_valid(objects, split, view, data.labels) if data.weighted else None
+        coverage = count_valid(inputs.objects, inputs.split, inputs.view, data.labels) if data.weighted else None
         _write(out, trained, {**contract, "threshold": threshold(trained.network, data)}, coverage)
         shutil.rmtree(checkpoints, ignore_errors=True)
 
@@ -180,7 +175,7 @@ def _to_fit(data: TrainingData, latents: int, examples: int, seed: int) -> tuple
         rows = order[data.kept[order]][:examples]
         images, copies = data.images(rows), len(rows) / len(np.unique(data.examples.parents[rows]))
     else:
-        images, copies = data.parents().images, 1.0
+        images, copies = data.part("train").images, 1.0
     smallest = min(len(images), network_input(torch.from_numpy(images[:1]))[0].numel())
     if latents >= smallest:
         raise UserError(

@@ -32,6 +32,7 @@ from astro_vae.settings_spectra import (
     SpectrumViewSettings,
 )
 from astro_vae.steps.augment import augment
+from astro_vae.steps.inputs import TrainingInputs
 from astro_vae.steps.prepare import prepare
 from astro_vae.steps.split import split
 from astro_vae.steps.train import train
@@ -76,10 +77,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     split(SplitSettings(), objects=files["objects"], out=files["split"])
     augment(VIEW, AUGMENT, **files, out=place / "augmented.h5")
     result = place / "em_pca"
-    model = PcaSettings(type="em_pca", latents=3, examples=200)
-    train(
-        model, VIEW, AUGMENT, **files, augmented=place / "augmented.h5", out=result / "model", execution=EXECUTION
-    )
+    inputs = TrainingInputs(**files, augmented=place / "augmented.h5", view=VIEW, augment=AUGMENT)
+    train(PcaSettings(type="em_pca", latents=3, examples=200), inputs, out=result / "model", execution=EXECUTION)
     used = {"model": result / "model", "prior": result / "prior.safetensors"}
     fit_prior(
         PRODUCTS.prior, model=used["model"], augmented=place / "augmented.h5", objects=files["objects"],

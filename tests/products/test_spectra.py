@@ -44,6 +44,7 @@ from astro_vae.spectra.resample import bin_centres
 from astro_vae.steps._coverage import count_valid
 from astro_vae.steps._examples import load_part
 from astro_vae.steps.augment import augment
+from astro_vae.steps.inputs import TrainingInputs
 from astro_vae.steps.prepare import prepare
 from astro_vae.steps.split import split
 from astro_vae.steps.train import train
@@ -76,6 +77,10 @@ class Survey:
     def files(self) -> dict[str, Path]:
         return {"objects": self.folder / "objects.h5", "split": self.folder / "split.csv"}
 
+    @property
+    def inputs(self) -> TrainingInputs:
+        return TrainingInputs(**self.files, augmented=self.folder / "augmented.h5", view=VIEW, augment=AUGMENT)
+
 
 def write_tables(place: Path) -> None:
     """Write spectra of two parameters, slope and a bump, with noise of `SIGMA`; one has an absorption of its own."""
@@ -106,18 +111,14 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
     settings = SpectrumPrepareSettings(grid=GRID, margin=5)
     prepare(source, settings, folder=place, manifest=place / "manifest.csv", out=made.files["objects"])
     split(SplitSettings(), objects=made.files["objects"], out=made.files["split"])
-    augmented = place / "augmented.h5"
-    augment(VIEW, AUGMENT, **made.files, out=augmented)
-    classifier(
-        ClassifierSettings(examples=3000), VIEW, AUGMENT, **made.files, augmented=augmented, out=place / "classifier",
-        execution=EXECUTION,
-    )
+    augment(VIEW, AUGMENT, **made.files, out=made.inputs.augmented)
+    classifier(ClassifierSettings(examples=3000), made.inputs, out=place / "classifier", execution=EXECUTION)
     for name, model in MODELS.items():
         folder = place / name
-        train(model, VIEW, AUGMENT, **made.files, augmented=augmented, out=folder / "model", execution=EXECUTION)
+        train(model, made.inputs, out=folder / "model", execution=EXECUTION)
         files = {"model": folder / "model", "prior": folder / "prior.safetensors"}
         fit_prior(
-            PRODUCTS.prior, model=files["model"], augmented=augmented, objects=made.files["objects"],
+            PRODUCTS.prior, model=files["model"], augmented=made.inputs.augmented, objects=made.files["objects"],
             out=files["prior"],
         )
         encode(PRODUCTS, **files, **made.files, out=folder / "latents.fits")

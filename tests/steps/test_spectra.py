@@ -21,6 +21,7 @@ from astro_vae.settings_spectra import (
 )
 from astro_vae.steps._examples import Examples, load_part
 from astro_vae.steps.augment import augment
+from astro_vae.steps.inputs import TrainingInputs
 from astro_vae.steps.prepare import prepare
 from astro_vae.steps.split import split
 from astro_vae.steps.train import train
@@ -119,12 +120,11 @@ def test_an_encoder_may_see_filled_gaps(folder: Path, tmp_path: Path) -> None:
         latents=2, likelihood="gaussian_ivar", network=NetworkSettings(name="dense", hidden=(8,), fill="infill"),
         train=TrainSettings(examples=256, batch=32, validate_every=128),
     )
-    augmenting = SpectrumAugmentSettings(total=120)
-    augment(VIEW, augmenting, objects=folder / "objects.h5", split=folder / "split.csv", out=tmp_path / "a.h5")
-    train(
-        settings, VIEW, augmenting, objects=folder / "objects.h5", split=folder / "split.csv",
-        augmented=tmp_path / "a.h5", out=tmp_path / "model", execution=ExecutionSettings(device="cpu"),
+    inputs = TrainingInputs(
+        folder / "objects.h5", folder / "split.csv", tmp_path / "a.h5", VIEW, SpectrumAugmentSettings(total=120)
     )
+    augment(VIEW, inputs.augment, objects=inputs.objects, split=inputs.split, out=inputs.augmented)
+    train(settings, inputs, out=tmp_path / "model", execution=ExecutionSettings(device="cpu"))
     weights = load_file(tmp_path / "model" / "weights.safetensors")
     assert weights["filler.loadings"].shape == (10, GRID.bins)
     assert abs(weights["filler.centre"].mean() - 1) < 0.1  # spectra are divided by their continuum

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +33,7 @@ from astro_vae.steps._loop import Training, evaluate, is_over, kl_weight, learni
 from astro_vae.steps._progress import TrainingProgress
 from astro_vae.steps._training_data import Stream, open_training_data
 from astro_vae.steps.augment import augment
+from astro_vae.steps.inputs import TrainingInputs
 from astro_vae.steps.train import train
 
 pytestmark = pytest.mark.usefixtures("single_thread")
@@ -61,8 +62,12 @@ class Survey:
         return {"objects": self.folder / "objects.h5", "split": self.folder / "split.csv",
                 "augmented": self.folder / "augmented.h5"}
 
+    @property
+    def inputs(self) -> TrainingInputs:
+        return TrainingInputs(**self.paths, view=VIEW, augment=self.augmentation)
+
     def train(self, settings: Any, out: Path, execution: ExecutionSettings = CPU) -> Path:
-        train(settings, VIEW, self.augmentation, **self.paths, out=out / "model", execution=execution)
+        train(settings, self.inputs, out=out / "model", execution=execution)
         return out / "model"
 
     def start(self, out: Path, minutes: float = 1e-4) -> subprocess.Popen[str]:
@@ -235,7 +240,7 @@ class TestResult:
         history = pd.read_csv(unbroken / "history.csv")
         assert history["validation_elbo"].iloc[-1] > history["validation_elbo"].iloc[0]
         assert (unbroken / "curves.png").read_bytes().startswith(b"\x89PNG")
-        data = open_training_data((), VIEW, survey.augmentation, **survey.paths)
+        data = open_training_data((), survey.inputs)
         x = data.validation.images / 255
         known = data.validation.labels >= 0
         model = load(unbroken)
@@ -249,7 +254,7 @@ class TestResult:
         folder = survey.train(PcaSettings(latents=5, examples=300), tmp_path)
         model = load(tmp_path)
         assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
-        data = open_training_data((), VIEW, survey.augmentation, **survey.paths)
+        data = open_training_data((), survey.inputs)
         x = data.validation.images / 255
         error = ((x - model.decode(model.encode(x)[0])) ** 2).mean()
         assert error == pytest.approx(model.contract["trained"]["validation_mse"], rel=1e-4)
@@ -298,15 +303,14 @@ class TestRefusals:
 
     def test_examples_of_another_view(self, survey: Survey, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"made with another view.size \(24, not 20\)"):
-            train(QUICK, VIEW.model_copy(update={"size": 20}), survey.augmentation, **survey.paths,
-                  out=tmp_path / "model", execution=CPU)
+            train(QUICK, replace(survey.inputs, view=VIEW.model_copy(update={"size": 20})), out=tmp_path / "model",
+                  execution=CPU)
 
     def test_examples_of_another_split(self, survey: Survey, tmp_path: Path) -> None:
         other = tmp_path / "split.csv"
         other.write_text((survey.folder / "split.csv").read_text() + "J999,999,train,\n")
         with pytest.raises(UserError, match="made of another file of split"):
-            train(QUICK, VIEW, survey.augmentation, **{**survey.paths, "split": other}, out=tmp_path / "model",
-                  execution=CPU)
+            train(QUICK, replace(survey.inputs, split=other), out=tmp_path / "model", execution=CPU)
 
     def test_a_label_that_nobody_has(self, survey: Survey, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="has the label 'FRIII'; its labels: FRI, FRII"):
