@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, SerializeAsAny, ValidationInfo, model_validator
 
-from astro_vae.errors import UserError
-from astro_vae.section import Section, setting, unknown, validate
+from astro_vae.section import Section, setting, unknown
 from astro_vae.settings_models import ModelSettings
 from astro_vae.settings_spectra import (
     SpectrumAugmentSettings,
@@ -324,18 +322,3 @@ class Settings(Section):
         for name in (m for s in self.surveys.values() for m in s.models if m in RESERVED_MODEL_NAMES):
             raise ValueError(f"a model cannot be called '{name}': that folder is taken; choose another name")
         return self
-
-
-def load(path: Path, sources: Mapping[str, type[SourceSettings]]) -> Settings:
-    """Read a configuration file; `run` is its stem unless the file says otherwise."""
-    import yaml
-
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such configuration file") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(data, Mapping):
-        raise UserError(f"{path}: expected a map with the key 'surveys', found {type(data).__name__}")
-    return validate(Settings, {"run": path.stem, **data}, origin=str(path), sources=sources)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,26 +169,6 @@ def test_an_edit_changes_the_steps_that_read_it(config: dict[str, Any], steps: s
 
 def test_adding_a_model_leaves_the_others_alone() -> None:
     assert _changed(_config(models={"vae": {"type": "vae"}, "pca": {"type": "pca"}})) == {"report"}
-
-
-def test_load_names_the_run_after_its_file(tmp_path: Path) -> None:
-    import yaml
-
-    path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump({"surveys": _config()["surveys"]}))
-    assert settings.load(path, SOURCES).run == "tiny"
-    path.write_text(yaml.safe_dump(_config()))
-    assert settings.load(path, SOURCES).run == "test"
-
-
-@pytest.mark.parametrize(("text", "words"), [("a: [", "not valid YAML"), ("- a", "found list"), ("", "found NoneType")])
-def test_load_refuses_what_is_not_a_map(tmp_path: Path, text: str, words: str) -> None:
-    path = tmp_path / "bad.yaml"
-    path.write_text(text)
-    with pytest.raises(UserError, match=words):
-        settings.load(path, SOURCES)
-    with pytest.raises(UserError, match="no such configuration file"):
-        settings.load(tmp_path / "none.yaml", SOURCES)
 
 
 class _Spectra(SourceSettings):

@@ -11,7 +11,7 @@ from astro_vae import settings, settings_docs
 from astro_vae.errors import UserError
 from astro_vae.section import Section, setting
 from astro_vae.settings import SourceSettings
-from astro_vae.surveys import SOURCES
+from astro_vae.surveys import SOURCES, load_settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,5 +73,5 @@ def test_write_then_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
 def test_configurations_fit_models_and_schema(path: Path) -> None:
     jsonschema, yaml = pytest.importorskip("jsonschema"), pytest.importorskip("yaml")
-    settings.load(path, SOURCES)
+    load_settings(path)
     jsonschema.validate(yaml.safe_load(path.read_text()), settings_docs.schema(SOURCES))

@@ -104,15 +104,13 @@ def _write(path: Path, name: str, facts: list[tuple[str, str]], choices: list[Ch
 
     from astro_vae.files import write_text
     from astro_vae.init.text import config_text
-    from astro_vae.section import validate
-    from astro_vae.settings import Settings
-    from astro_vae.surveys import SOURCES
+    from astro_vae.surveys import settings_of
 
     head = [f"Written by `astro-vae init {name}` after a look at the files below; change what you know better.",
             "What may be set, with units and meanings: docs/settings.md.",
             *(f"{what}: {value}" for what, value in facts)]
     text = config_text(name, choices, head)
-    validate(Settings, {"run": path.stem, **yaml.safe_load(text)}, origin=str(path), sources=SOURCES)
+    settings_of(yaml.safe_load(text), path)
     write_text(path, text)
 
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from astro_vae import settings
 from astro_vae.errors import UserError
+from astro_vae.section import validate
 from astro_vae.surveys import (
     first,
     folder,
@@ -85,5 +88,29 @@ def link(source: settings.SourceSettings, candidate: Candidate) -> str:
 
 
 def load_settings(path: Path) -> settings.Settings:
-    """Read and validate a configuration file with the surveys of this package."""
-    return settings.load(path, SOURCES)
+    """Read a configuration file and validate it.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, it is not YAML, or what it says cannot be used.
+    """
+    import yaml
+
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such configuration file") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(said, Mapping):
+        raise UserError(f"{path}: expected a map with the key 'surveys', found {type(said).__name__}")
+    return settings_of(said, path)
+
+
+def settings_of(said: Mapping[str, Any], path: Path) -> settings.Settings:
+    """Validate what a configuration file says, with the surveys of this package.
+
+    The run is named after the file, unless `said` has another name for it.
+    """
+    return validate(settings.Settings, {"run": path.stem, **said}, origin=str(path), sources=SOURCES)

@@ -56,6 +56,25 @@ def test_a_configuration_file_knows_the_surveys(tmp_path: Path) -> None:
     assert settings.surveys["m"].source.model_dump()["classes"] == ("hybrid",)
 
 
+def test_the_run_is_named_after_its_file_unless_the_file_says_otherwise(tmp_path: Path) -> None:
+    text = "surveys: {m: {source: {survey: mirabest}, models: {v: {}}}}\n"
+    path = tmp_path / "tiny.yaml"
+    path.write_text(text)
+    assert surveys.load_settings(path).run == "tiny"
+    path.write_text(text + "run: test\n")
+    assert surveys.load_settings(path).run == "test"
+
+
+@pytest.mark.parametrize(("text", "words"), [("a: [", "not valid YAML"), ("- a", "found list"), ("", "found NoneType")])
+def test_what_is_not_a_map_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=words):
+        surveys.load_settings(path)
+    with pytest.raises(UserError, match="no such configuration file"):
+        surveys.load_settings(tmp_path / "none.yaml")
+
+
 def test_importing_the_list_is_light() -> None:
     code = "import sys, astro_vae.surveys; print(*{'numpy', 'pandas', 'astropy', 'torch', 'PIL'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

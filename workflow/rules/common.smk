@@ -6,16 +6,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(workflow.basedir))
 
-from astro_vae import plan, section, settings, surveys
+from astro_vae import plan, surveys
 from astro_vae.errors import UserError
 
 try:
-    RUN = section.validate(
-        settings.Settings,
-        {"run": Path(workflow.configfiles[-1]).stem, **config},
-        origin=str(workflow.configfiles[-1]),
-        sources=surveys.SOURCES,
-    )
+    RUN = surveys.settings_of(config, Path(workflow.configfiles[-1]))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
