@@ -58,7 +58,11 @@ class Kind:
 
     @property
     def measure(self) -> ModuleType:
-        """Noise, fluxes and sizes of one object."""
+        """Noise, fluxes and sizes of one object.
+
+        `trivial` turns a table of them into scores of strangeness that need no model: a higher one is stranger, and
+        it is NaN where nothing was measured.
+        """
         return self._module("measure")
 
     @property

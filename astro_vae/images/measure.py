@@ -69,19 +69,11 @@ TRIVIAL = {
 
 
 def trivial(table: pd.DataFrame) -> pd.DataFrame:
-    """Return scores of strangeness that need no model, higher is stranger; NaN where a column was not measured.
-
-    Parameters
-    ----------
-    table : DataFrame, N rows
-        Of an object file.
-    """
-    unknown = pd.Series(np.nan, index=table.index)
-    flux, peak, size, nonzero = (
-        table.get(name, unknown).astype(float) for name in ("total_flux", "peak_flux", "las_arcsec", "n_nonzero")
-    )
+    """Return the columns of `TRIVIAL` of the objects of a table."""
+    known = table.reindex(columns=["total_flux", "peak_flux", "las_arcsec", "n_nonzero"]).astype(float)
+    flux = "peak_flux" if known["total_flux"].isna().all() else "total_flux"
     return pd.DataFrame({
-        "trivial_flux": peak if flux.isna().all() else flux, "trivial_size": size, "trivial_nonzero": nonzero,
+        "trivial_flux": known[flux], "trivial_size": known["las_arcsec"], "trivial_nonzero": known["n_nonzero"],
     })
 
 

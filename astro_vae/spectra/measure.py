@@ -107,16 +107,9 @@ TRIVIAL = {
 
 
 def trivial(table: pd.DataFrame) -> pd.DataFrame:
-    """Return scores of strangeness that need no model, higher is stranger; NaN where a column was not measured.
-
-    Parameters
-    ----------
-    table : DataFrame, N rows
-        Of an object file.
-    """
-    unknown = pd.Series(np.nan, index=table.index)
-    widths = pd.DataFrame({name: table.get(f"{name}_ew", unknown).astype(float) for name in NAMES})
-    return pd.DataFrame({"trivial_snr": table.get("snr", unknown).astype(float), "trivial_lines": widths.max(axis=1)})
+    """Return the columns of `TRIVIAL` of the objects of a table."""
+    known = table.reindex(columns=["snr", *(f"{name}_ew" for name in NAMES)]).astype(float)
+    return pd.DataFrame({"trivial_snr": known["snr"], "trivial_lines": known.drop(columns="snr").max(axis=1)})
 
 
 def measure(

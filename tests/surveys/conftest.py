@@ -1,19 +1,26 @@
-"""What tests of surveys share: real data as a mirror, and spectrum files in the formats of SDSS, BOSS and eBOSS."""
+"""What tests of surveys share: real data as a mirror, small simulated surveys, and spectrum files as SDSS has them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy.io import fits
 from astropy.table import Table
 
 from astro_vae import download
 from astro_vae.settings import ExecutionSettings
+from astro_vae.surveys.candidate import Candidate
 
+FEW = {
+    "simulated_radio": {"labelled": 24, "unlabelled": 6, "other": 4, "anomalies": 5},
+    "simulated_spectra": {"labelled": 8, "unlabelled": 4, "anomalies": 7},
+}
 ROW: dict[str, Any] = {
     "CLASS": "GALAXY", "SUBCLASS": "", "Z": 0.1, "Z_ERR": 1e-5, "ZWARNING": 0, "RUN2D": "26", "PLUG_RA": 150.0,
     "PLUG_DEC": 2.0, "SOURCETYPE": "GALAXY", "SN_MEDIAN": np.zeros(5, np.float32),
@@ -27,6 +34,28 @@ def from_mirror(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> ExecutionSetti
     monkeypatch.delenv("ASTRO_VAE_MIRROR")
     monkeypatch.setattr(download, "RETRY_DELAYS", ())
     return ExecutionSettings(mirror=str(mirror))
+
+
+@pytest.fixture(scope="module")
+def source(survey: ModuleType) -> Callable[..., Any]:
+    """Give a function that makes the settings of a few objects of the simulated survey that a module tests."""
+    name = survey.__name__.rpartition(".")[2]
+    return lambda **known: survey.Source.model_validate({"survey": name, **FEW[name], **known})
+
+
+@pytest.fixture(scope="module")
+def made(
+    survey: ModuleType, source: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, pd.DataFrame]:
+    """Simulate them, and give their folder and manifest."""
+    folder = tmp_path_factory.mktemp("simulated")
+    return folder, survey.obtain(source(), folder, execution=ExecutionSettings())
+
+
+@pytest.fixture(scope="module")
+def found(survey: ModuleType, source: Callable[..., Any], made: tuple[Path, pd.DataFrame]) -> list[Candidate]:
+    """Read them."""
+    return list(survey.candidates(source(), *made))
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
-"""The simulated spectra: the numbers asked for, the same bytes for the same seed, and measures that agree."""
+"""The simulated spectra: the numbers asked for, and measures that agree."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,40 +12,24 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 
-from astro_vae.errors import UserError
-from astro_vae.settings import ExecutionSettings
 from astro_vae.spectra.lines import LINES, Fitted, fit_lines
 from astro_vae.spectra.measure import DENSITY_UNIT, indices
 from astro_vae.spectra.spectrum import Spectrum
 from astro_vae.surveys import _spectra_continua as continua
 from astro_vae.surveys import _spectra_lines as lines
 from astro_vae.surveys import _spectra_sky as telescope
-from astro_vae.surveys import simulated_spectra as survey
-from astro_vae.surveys._simulated import folder_name
+from astro_vae.surveys import simulated_spectra
 from astro_vae.surveys._spectra_objects import emitted
 from astro_vae.surveys._spectra_population import CLASSES, HOSTS, Properties, draw_population
 from astro_vae.surveys.candidate import Candidate
-from astro_vae.surveys.simulated_spectra import Source, candidates, expected, obtain
 
-EXECUTION = ExecutionSettings()
 QUIET = telescope.Spectrograph(exposure_s=2700.0, sky_residual=0.0, masked_runs=0.0)
 WAVE = 10 ** telescope.pixels(np.random.default_rng(0))
 
 
-def source(**known: float) -> Source:
-    few = {"labelled": 8, "unlabelled": 4, "anomalies": 7}
-    return Source.model_validate({"survey": "simulated_spectra", **few, **known})
-
-
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
-    folder = tmp_path_factory.mktemp("simulated")
-    return folder, obtain(source(), folder, execution=EXECUTION)
-
-
-@pytest.fixture(scope="module")
-def found(made: tuple[Path, pd.DataFrame]) -> list[Candidate]:
-    return list(candidates(source(), *made))
+def survey() -> ModuleType:
+    return simulated_spectra
 
 
 def population(*, labelled: int, anomalies: int = 0) -> pd.DataFrame:
@@ -61,7 +46,7 @@ def test_the_numbers_that_were_asked_for(found: list[Candidate]) -> None:
     assert Counter(c.extra["anomaly_kind"] for c in found) == {"": 12, **dict.fromkeys(HOSTS, 1)}
     assert all(c.extra["is_anomaly"] == int(c.extra["anomaly_kind"] != "") for c in found)
     assert all(c.label in ("", c.extra["true_class"]) for c in found)
-    assert all(set(c.extra) == set(survey.COLUMNS) for c in found)
+    assert all(set(c.extra) == set(simulated_spectra.COLUMNS) for c in found)
 
 
 def test_spectra_have_position_redshift_and_unit(found: list[Candidate]) -> None:
@@ -77,32 +62,6 @@ def test_spectra_have_position_redshift_and_unit(found: list[Candidate]) -> None
         assert (abs(c.redshift - c.extra["true_redshift"]) > 0.02) == wrong
 
 
-def test_the_manifest_names_every_file(made: tuple[Path, pd.DataFrame]) -> None:
-    folder, manifest = made
-    told = expected(source())
-    spectra = manifest[manifest["path"].str.endswith(".fits")]
-    assert (told.objects, told.bytes, told.labels) == (19, int(spectra["bytes"].sum()), 4)
-    assert manifest["path"].iloc[-1].endswith("/truth.csv")
-    assert obtain(source(), folder, execution=EXECUTION).equals(manifest)
-
-
-def test_the_same_seed_gives_the_same_bytes(made: tuple[Path, pd.DataFrame], tmp_path: Path) -> None:
-    again = obtain(source(min_fraction=0.5), tmp_path, execution=EXECUTION)
-    assert again.equals(made[1])
-    other = obtain(source(seed=2, labelled=4, unlabelled=0, anomalies=0), tmp_path, execution=EXECUTION)
-    assert not set(other["checksum"]) & set(again["checksum"])
-
-
-def test_an_unfinished_simulation_is_made_again(tmp_path: Path) -> None:
-    few = source(labelled=4, unlabelled=0, anomalies=0)
-    left = tmp_path / f".{folder_name(few, few.seed, survey.VERSION)}.partial"
-    left.mkdir()
-    (left / "sim_99999.fits").write_bytes(b"half")
-    names = [Path(path).name for path in obtain(few, tmp_path, execution=EXECUTION)["path"]]
-    assert names == [*(f"sim_{i:05d}.fits" for i in range(4)), "truth.csv"]
-    assert not left.exists()
-
-
 def test_files_have_the_archive_s_form_and_do_not_tell_the_class(made: tuple[Path, pd.DataFrame]) -> None:
     folder, manifest = made
     for path in manifest["path"][:-1]:
@@ -112,23 +71,6 @@ def test_files_have_the_archive_s_form_and_do_not_tell_the_class(made: tuple[Pat
             assert (units[2].data["CLASS"][0], units[2].data["ZWARNING"][0]) == ("GALAXY", 0)
         content = (folder / path).read_bytes()
         assert not any(name.encode() in content for name in (*CLASSES, *HOSTS))
-
-
-def test_a_damaged_file_is_a_row_with_its_reason(tmp_path: Path) -> None:
-    few = source(labelled=4, unlabelled=0, anomalies=0)
-    manifest = obtain(few, tmp_path, execution=EXECUTION)
-    (tmp_path / manifest["path"][0]).write_bytes(b"")
-    (tmp_path / manifest["path"][1]).unlink()
-    first, second, third, _ = candidates(few, tmp_path, manifest)
-    assert (first.values, first.reason) == (None, "unreadable: empty file: 0 bytes")
-    assert second.values is None
-    assert second.reason.startswith("unreadable: ")
-    assert third.reason == ""
-
-
-def test_without_its_files_the_survey_says_so(made: tuple[Path, pd.DataFrame], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"truth\.csv: no such file; run the step 'download' again"):
-        next(candidates(source(), tmp_path, made[1]))
 
 
 def test_errors_are_those_of_the_noise() -> None:
