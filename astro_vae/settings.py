@@ -6,7 +6,8 @@ is refused, and the nearest one that is defined is named.
 
 What a survey's own files need (`source:`) is defined by the survey's module, as a subclass of
 `SourceSettings`; it is handed in from above, so that adding a survey changes nothing here. The survey's kind
-of data says which sections stand under `prepare`, `view` and `augment`: those below, or those of spectra.
+of data says which sections stand under `prepare`, `view` and `augment`: those of `settings_images` or those of
+`settings_spectra`. Those of models are in `settings_models`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, SerializeAsAny, ValidationInfo, model_validator
 
 from astro_vae.section import Section, setting, unknown
+from astro_vae.settings_images import AugmentSettings, PrepareSettings, ViewSettings, check_sizes
 from astro_vae.settings_models import ModelSettings
 from astro_vae.settings_spectra import (
     SpectrumAugmentSettings,
@@ -42,30 +44,6 @@ class SourceSettings(Section):
     )
 
 
-class PrepareSettings(Section):
-    """How the survey's files become objects (physical values; nothing is clipped or scaled here)."""
-
-    size: int = setting(
-        212, "Side of the stored cutout; larger than the view by sqrt(2) so that a rotation has pixels.",
-        unit="pixel", ge=8,
-    )
-    noise: Literal["sigma_clip", "mad", "edge"] = setting(
-        "sigma_clip",
-        "Noise estimate over the whole cutout: standard deviation after clipping at 3 sigma, scaled median "
-        "absolute deviation, or standard deviation of the outermost ring.",
-    )
-    min_snr: float = setting(
-        3.0, "Objects whose peak in the field lies below this many noise sigma are refused.", unit="sigma", ge=0
-    )
-    max_nan_fraction: float = setting(
-        0.0, "Objects with a larger fraction of NaN pixels inside the field are refused.", ge=0, le=1
-    )
-    field: int = setting(
-        150, "Side of the central field that must be complete and in which sources are measured.",
-        unit="pixel", ge=8,
-    )
-
-
 class SplitSettings(Section):
     """How objects are divided before augmentation; objects near each other on the sky stay together."""
 
@@ -85,53 +63,6 @@ class SplitSettings(Section):
         60.0, "Objects closer than this on the sky share a group.", unit="arcsec", ge=0
     )
     seed: int = setting(1, "Seed of the split.")
-
-
-class ViewSettings(Section):
-    """How physical values become what a network sees; the last act of augment, encode and score."""
-
-    size: int = setting(96, "Side of the image that the network sees.", unit="pixel", ge=8)
-    frame: int = setting(
-        150, "Side of the field in which the mask and the scaling act, before the crop to `size`.",
-        unit="pixel", ge=8,
-    )
-    method: Literal["crop", "resample"] = setting("crop", "Way from `frame` to `size`.")
-    threshold_sigma: float = setting(
-        3.0, "Pixels at or below this many noise sigma are set to zero (negative: no threshold).", unit="sigma"
-    )
-    mask: Literal["disc", "angular_size", "none"] = setting(
-        "disc", "Pixels kept: the disc inscribed in the frame, a disc of the object's angular size, or all."
-    )
-    scaling: Literal["linear", "sqrt", "log", "asinh", "zscale"] = setting(
-        "linear", "Stretch of the brightness between the image's own minimum and maximum."
-    )
-    stretch: float = setting(
-        0.1, "Softening of the log and asinh stretches, as a fraction of the maximum.", gt=0
-    )
-
-
-class AugmentSettings(Section):
-    """How the training part becomes `total` examples, each a transform of one parent."""
-
-    total: int = setting(200_000, "Number of augmented examples.", ge=1)
-    balance: bool = setting(False, "Give every label the same number of examples (unlabelled ones keep their share).")
-    rotate_deg: float = setting(360.0, "Rotation angles are drawn from [0, this).", unit="deg", ge=0, le=360)
-    flip: bool = setting(True, "Mirror half of the examples.")
-    shift_px: float = setting(1.0, "Largest shift along each axis.", unit="pixel", ge=0)
-    size_scale: float = setting(0.05, "Sizes are scaled by 1 plus or minus at most this.", ge=0, lt=0.5)
-    noise_sigma: float = setting(
-        0.0, "Gaussian noise added, as a fraction of the object's own noise (physical values only).",
-        unit="sigma", ge=0,
-    )
-    flux_scale: float = setting(
-        0.0, "Flux densities are scaled by 10**u, u uniform within plus or minus this (physical values only).",
-        unit="dex", ge=0,
-    )
-    interpolation: Literal["nearest", "linear", "cubic"] = setting("linear", "Interpolation of the one warp.")
-    materialise: bool = setting(
-        True, "Write the examples to a file; otherwise the same transforms are drawn during training."
-    )
-    seed: int = setting(1, "Seed of the transforms.")
 
 
 class PriorSettings(Section):
@@ -288,7 +219,7 @@ class SurveySettings(Section):
     @model_validator(mode="after")
     def _check_sizes(self) -> SurveySettings:
         if isinstance(self.prepare, PrepareSettings) and isinstance(self.view, ViewSettings):
-            _check_image(self.prepare, self.view)
+            check_sizes(self.prepare, self.view)
         if isinstance(self.prepare, SpectrumPrepareSettings) and isinstance(self.view, SpectrumViewSettings):
             check_grids(self.prepare, self.view)
         if "residual_runs" in self.products.combined and isinstance(self.view, ViewSettings):
@@ -296,14 +227,6 @@ class SurveySettings(Section):
         if self.split.validation_fraction + self.split.test_fraction >= 1:
             raise ValueError("split.validation_fraction and split.test_fraction leave nothing to train on")
         return self
-
-
-def _check_image(prepare: PrepareSettings, view: ViewSettings) -> None:
-    if view.method == "crop" and view.size > view.frame:
-        raise ValueError(f"view.size ({view.size}) cannot be cropped from view.frame ({view.frame}); enlarge frame")
-    for name, size in (("view.frame", view.frame), ("prepare.field", prepare.field)):
-        if size > prepare.size:
-            raise ValueError(f"{name} ({size}) is larger than the stored cutout, prepare.size ({prepare.size})")
 
 
 class Settings(Section):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from astro_vae import settings, settings_models, settings_spectra
+from astro_vae import settings, settings_images, settings_models, settings_spectra
 from astro_vae.errors import UserError
 from astro_vae.files import write_text
 from astro_vae.section import Section
@@ -26,13 +26,13 @@ PLACES: dict[str, type[Section]] = {
     "(top)": settings.Settings,
     "execution": settings.ExecutionSettings,
     "surveys.<name>": settings.SurveySettings,
-    "surveys.<name>.prepare (images)": settings.PrepareSettings,
+    "surveys.<name>.prepare (images)": settings_images.PrepareSettings,
     "surveys.<name>.prepare (spectra)": settings_spectra.SpectrumPrepareSettings,
     "surveys.<name>.prepare.grid (spectra)": settings_spectra.GridSettings,
     "surveys.<name>.split": settings.SplitSettings,
-    "surveys.<name>.view (images)": settings.ViewSettings,
+    "surveys.<name>.view (images)": settings_images.ViewSettings,
     "surveys.<name>.view (spectra)": settings_spectra.SpectrumViewSettings,
-    "surveys.<name>.augment (images)": settings.AugmentSettings,
+    "surveys.<name>.augment (images)": settings_images.AugmentSettings,
     "surveys.<name>.augment (spectra)": settings_spectra.SpectrumAugmentSettings,
     "surveys.<name>.classifier": settings.ClassifierSettings,
     "surveys.<name>.models.<name> (type: vae)": settings_models.VaeSettings,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from astro_vae.images import augment
-from astro_vae.settings import AugmentSettings
+from astro_vae.settings_images import AugmentSettings
 from benchmarks._clock import compared, paired
 
 N, IN, OUT = 20_000, 150, 96

@@ -16,7 +16,8 @@ import torch
 
 from astro_vae import model
 from astro_vae.section import validate
-from astro_vae.settings import AugmentSettings, ExecutionSettings, ViewSettings
+from astro_vae.settings import ExecutionSettings
+from astro_vae.settings_images import AugmentSettings, ViewSettings
 from astro_vae.settings_models import TrainSettings, VaeSettings
 from astro_vae.steps._checkpoint import Checkpoint
 from astro_vae.steps._device import matmul_precision, open_fabric

@@ -12,7 +12,7 @@ import numpy as np
 
 from astro_vae.images import augment
 from astro_vae.objects import Writer, open_objects
-from astro_vae.settings import AugmentSettings
+from astro_vae.settings_images import AugmentSettings
 from benchmarks._clock import compared, paired, seconds
 from benchmarks.augmenting import OUT, N, bare, workload
 

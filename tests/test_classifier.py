@@ -17,7 +17,8 @@ from astro_vae.errors import UserError
 from astro_vae.files import step_lock
 from astro_vae.kinds import kind
 from astro_vae.objects import FIRST_COLUMNS, Writer
-from astro_vae.settings import AugmentSettings, ClassifierSettings, ExecutionSettings, ViewSettings
+from astro_vae.settings import ClassifierSettings, ExecutionSettings
+from astro_vae.settings_images import AugmentSettings, ViewSettings
 from astro_vae.steps._examples import load_part
 from astro_vae.steps.augment import augment
 from astro_vae.steps.inputs import TrainingInputs

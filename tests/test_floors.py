@@ -13,6 +13,7 @@ FLOORS = {
     "columns": 0,
     "errors": 0,
     "section": 0,
+    "settings_images": 0,
     "settings_models": 0,
     "settings_spectra": 0,
     "settings": 0,
@@ -46,7 +47,7 @@ FLOORS = {
 }
 # Within these a module may use those named before it.
 ORDERS = (
-    ("errors", "section", "settings_models", "settings_spectra", "settings", "plan"),
+    ("errors", "section", "settings_images", "settings_models", "settings_spectra", "settings", "plan"),
     ("errors", "disk", "slurm", "files"),
     ("columns", "objects"),
     ("transfer", "download"),

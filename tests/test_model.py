@@ -19,7 +19,7 @@ from astro_vae.errors import UserError
 from astro_vae.linear import Ppca
 from astro_vae.model import build, load, save
 from astro_vae.objects import FIRST_COLUMNS, Writer, open_objects
-from astro_vae.settings import ViewSettings
+from astro_vae.settings_images import ViewSettings
 from astro_vae.settings_models import NetworkSettings, PcaSettings, VaeSettings
 from astro_vae.trained import TrainedModel, thresholded
 from astro_vae.vae.priors import LabelMixture, StandardNormal

@@ -36,7 +36,7 @@ def _validated(data: Any) -> settings.Settings:
 def _sections() -> list[type[Section]]:
     found, queue = [], [Section]
     while queue:
-        own = [c for c in queue.pop().__subclasses__() if c.__module__ == settings.__name__]
+        own = [c for c in queue.pop().__subclasses__() if c.__module__.startswith(settings.__name__)]
         found += own
         queue += own
     return found
@@ -98,7 +98,8 @@ def test_every_setting_says_what_it_means(section: type[Section]) -> None:
 
 
 def test_physical_settings_have_units() -> None:
-    fields = {name: field for section in _sections() for name, field in section.model_fields.items()}
+    sections = (settings.SplitSettings, settings.ExecutionSettings, *settings.SECTIONS["image"].values())
+    fields = {name: field for section in sections for name, field in section.model_fields.items()}
     for name in PHYSICAL:
         extra = fields[name].json_schema_extra
         assert isinstance(extra, dict), name

@@ -15,7 +15,7 @@ import pandas as pd
 
 from astro_vae.columns import Column
 from astro_vae.errors import UserError
-from astro_vae.settings import AugmentSettings
+from astro_vae.settings_images import AugmentSettings
 
 INTERPOLATIONS = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 

@@ -10,7 +10,7 @@ import numpy as np
 from astro_vae.columns import Column
 from astro_vae.errors import RefusedError
 from astro_vae.images.measure import measure, measure_noise, measure_scaled
-from astro_vae.settings import PrepareSettings
+from astro_vae.settings_images import PrepareSettings
 
 COLUMNS = {
     "pixel_arcsec": Column("Side of a pixel", "arcsec", "instr.pixel"),

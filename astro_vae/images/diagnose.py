@@ -9,7 +9,7 @@ from astro_vae.columns import MODEL, modelled
 from astro_vae.images.measure import COLUMNS as MEASURED
 from astro_vae.images.measure import measure, measure_scaled
 from astro_vae.images.view import physical
-from astro_vae.settings import ViewSettings
+from astro_vae.settings_images import ViewSettings
 
 NAMES = ("peak_flux", "total_flux", "las_arcsec", "axis_ratio", "position_angle_deg", "n_components", "n_nonzero")
 COLUMNS = modelled(MEASURED, NAMES)

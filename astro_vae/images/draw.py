@@ -18,7 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from astro_vae import files
 from astro_vae.images.view import to_network
-from astro_vae.settings import ViewSettings
+from astro_vae.settings_images import ViewSettings
 
 COLOURS = "inferno"
 GAMMA = 0.5  # linear colours would show the hot spots of a radio galaxy and hide its lobes

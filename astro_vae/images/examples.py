@@ -8,7 +8,7 @@ import pandas as pd
 from astro_vae.images.augment import apply
 from astro_vae.images.view import frame_size, is_crop_only
 from astro_vae.images.view import view as viewed
-from astro_vae.settings import AugmentSettings, ViewSettings
+from astro_vae.settings_images import AugmentSettings, ViewSettings
 
 
 def make(

@@ -10,7 +10,7 @@ import pandas as pd
 from astro_vae.images.augment import turn
 from astro_vae.images.view import frame_size, is_crop_only
 from astro_vae.images.view import view as viewed
-from astro_vae.settings import ViewSettings
+from astro_vae.settings_images import ViewSettings
 
 ORIENTED = True
 """A source has no preferred orientation on the sky, so that one is looked at in several."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from astro_vae.images.measure import measure_scaled
-from astro_vae.settings import ViewSettings
+from astro_vae.settings_images import ViewSettings
 
 TRAITS = {
     "extent": "largest extent (pixel)", "axis_ratio": "axis ratio", "n_components": "components",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from astro_vae.errors import UserError
-from astro_vae.settings import ViewSettings
+from astro_vae.settings_images import ViewSettings
 
 BLOCK = 32  # images at a time: what is between input and output then stays in the cache of the processor
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from astro_vae.errors import UserError
 from astro_vae.kinds import kind
-from astro_vae.settings import PrepareSettings
+from astro_vae.settings_images import PrepareSettings
 from astro_vae.surveys import folder
 from astro_vae.surveys.candidate import Candidate
 from astro_vae.surveys.fits import UnreadableFileError, image_names

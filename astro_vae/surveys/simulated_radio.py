@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from astro_vae.columns import Column
 from astro_vae.section import setting
-from astro_vae.settings import ExecutionSettings, PrepareSettings, SourceSettings
+from astro_vae.settings import ExecutionSettings, SourceSettings
+from astro_vae.settings_images import PrepareSettings
 from astro_vae.surveys._simulated import folder_name, read_truth, simulated
 from astro_vae.surveys._simulated import link as link
 from astro_vae.surveys.candidate import WHOLE, Block, Candidate, Expected

@@ -15,7 +15,8 @@ from astro_vae.errors import UserError
 from astro_vae.estimate.sizes import Counts, counts, examples_bytes, examples_words, values_bytes
 from astro_vae.objects import Writer
 from astro_vae.section import validate
-from astro_vae.settings import AugmentSettings, ExecutionSettings, PrepareSettings, SurveySettings, ViewSettings
+from astro_vae.settings import ExecutionSettings, SurveySettings
+from astro_vae.settings_images import AugmentSettings, PrepareSettings, ViewSettings
 from astro_vae.surveys import SOURCES, mirabest, simulated_radio
 
 

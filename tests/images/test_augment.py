@@ -9,7 +9,7 @@ import pytest
 from astro_vae.errors import UserError
 from astro_vae.images.augment import COLUMNS, apply, draw_transforms, matrices, rotations, turn
 from astro_vae.images.view import central
-from astro_vae.settings import AugmentSettings
+from astro_vae.settings_images import AugmentSettings
 
 SETTINGS = AugmentSettings()
 

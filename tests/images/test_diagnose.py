@@ -12,7 +12,7 @@ import pytest
 from astro_vae.images.diagnose import COLUMNS, NAMES, diagnose
 from astro_vae.images.measure import measure
 from astro_vae.images.view import physical, view
-from astro_vae.settings import ViewSettings
+from astro_vae.settings_images import ViewSettings
 
 NOISE, PIXEL, BEAM = 1e-4, 1.8, (5.4, 5.4, 0.0)
 

@@ -14,7 +14,7 @@ from astropy.io import fits
 
 from astro_vae.images.measure import measure, measure_noise
 from astro_vae.images.view import central, view
-from astro_vae.settings import ViewSettings
+from astro_vae.settings_images import ViewSettings
 
 BATCHES = "www.jb.man.ac.uk/research/MiraBest/MiraBest_F/MiraBest_F_batches.tar.gz"
 FITS = "raw.githubusercontent.com/fmporter/MiraBest_builder/main/FITS"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from astro_vae.images.traits import TRAITS, traits
-from astro_vae.settings import ViewSettings
+from astro_vae.settings_images import ViewSettings
 
 
 def test_single_bright_pixels_are_no_source() -> None:

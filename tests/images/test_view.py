@@ -8,7 +8,7 @@ import pytest
 
 from astro_vae.errors import UserError
 from astro_vae.images.view import BLOCK, central, frame_size, is_crop_only, view
-from astro_vae.settings import ViewSettings
+from astro_vae.settings_images import ViewSettings
 
 NOISE = 1.5e-4
 

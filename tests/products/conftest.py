@@ -20,7 +20,8 @@ from astro_vae.images.view import to_network
 from astro_vae.linear import Ppca
 from astro_vae.objects import FIRST_COLUMNS, Writer, open_objects
 from astro_vae.products.priors import fit_prior
-from astro_vae.settings import AugmentSettings, PrepareSettings, PriorSettings, ViewSettings
+from astro_vae.settings import PriorSettings
+from astro_vae.settings_images import AugmentSettings, PrepareSettings, ViewSettings
 from astro_vae.settings_models import NetworkSettings, PcaSettings, VaeSettings
 from astro_vae.steps._examples import load_part
 from astro_vae.steps._intake import COLUMNS, WARNING

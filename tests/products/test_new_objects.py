@@ -28,7 +28,8 @@ from astro_vae.products.anomalies import rank
 from astro_vae.products.latents import encode
 from astro_vae.products.new_objects import encode_new, latents_of, open_result, score_new, scores_of
 from astro_vae.products.new_samples import generate_new
-from astro_vae.settings import ExecutionSettings, PrepareSettings, ProductSettings
+from astro_vae.settings import ExecutionSettings, ProductSettings
+from astro_vae.settings_images import PrepareSettings
 from astro_vae.steps.prepare import prepare
 from astro_vae.surveys import folder as own
 

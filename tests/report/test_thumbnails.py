@@ -15,7 +15,7 @@ from astro_vae.images import draw
 from astro_vae.images.view import view
 from astro_vae.objects import open_objects
 from astro_vae.report.thumbnails import CELL, COLUMNS, figure, sheets
-from astro_vae.settings import ViewSettings
+from astro_vae.settings_images import ViewSettings
 
 VIEW = ViewSettings(size=20, frame=20, threshold_sigma=-1)
 

@@ -13,7 +13,7 @@ from astro_vae.errors import UserError
 from astro_vae.files import checksum
 from astro_vae.images.view import view as view_of
 from astro_vae.objects import FIRST_COLUMNS, open_objects
-from astro_vae.settings import AugmentSettings, ViewSettings
+from astro_vae.settings_images import AugmentSettings, ViewSettings
 from astro_vae.steps import augment as step
 from astro_vae.steps.augment import assign, augment
 

@@ -12,7 +12,7 @@ import pytest
 from astro_vae.errors import UserError
 from astro_vae.images.view import view as view_of
 from astro_vae.objects import open_objects
-from astro_vae.settings import AugmentSettings, ViewSettings
+from astro_vae.settings_images import AugmentSettings, ViewSettings
 from astro_vae.steps import _blocks
 from astro_vae.steps._examples import Examples, load_part, read_rows, read_split
 from astro_vae.steps.augment import augment

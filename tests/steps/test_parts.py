@@ -14,7 +14,8 @@ import pytest
 from astro_vae.columns import Column
 from astro_vae.errors import UserError
 from astro_vae.objects import open_objects
-from astro_vae.settings import PrepareSettings, SourceSettings
+from astro_vae.settings import SourceSettings
+from astro_vae.settings_images import PrepareSettings
 from astro_vae.settings_spectra import GridSettings, SpectrumPrepareSettings
 from astro_vae.spectra.spectrum import Spectrum
 from astro_vae.steps import prepare as step

@@ -15,7 +15,8 @@ from astro_vae.errors import UserError
 from astro_vae.files import checksum
 from astro_vae.images.cut import cut
 from astro_vae.objects import FIRST_COLUMNS, Objects, open_objects
-from astro_vae.settings import PrepareSettings, SourceSettings
+from astro_vae.settings import SourceSettings
+from astro_vae.settings_images import PrepareSettings
 from astro_vae.steps import prepare as step
 from astro_vae.surveys.candidate import Candidate
 

@@ -24,7 +24,8 @@ from astro_vae.errors import UserError
 from astro_vae.files import step_lock
 from astro_vae.model import build, load
 from astro_vae.objects import FIRST_COLUMNS, Writer
-from astro_vae.settings import AugmentSettings, ExecutionSettings, ViewSettings
+from astro_vae.settings import ExecutionSettings
+from astro_vae.settings_images import AugmentSettings, ViewSettings
 from astro_vae.settings_models import NetworkSettings, PcaSettings, TrainSettings, VaeSettings
 from astro_vae.steps import _loop
 from astro_vae.steps._checkpoint import Checkpoint, StopRequest

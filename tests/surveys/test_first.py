@@ -18,7 +18,8 @@ from acceptance.replay import FORM, MAINTENANCE, SILENT_TIMEOUT, Services, serve
 from astro_vae import download, transfer
 from astro_vae.errors import UserError
 from astro_vae.objects import open_objects
-from astro_vae.settings import ExecutionSettings, PrepareSettings
+from astro_vae.settings import ExecutionSettings
+from astro_vae.settings_images import PrepareSettings
 from astro_vae.steps.prepare import prepare
 from astro_vae.surveys import _asking, first, mirabest
 from astro_vae.surveys._positions import read_positions

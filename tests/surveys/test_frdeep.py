@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from astro_vae.objects import open_objects
-from astro_vae.settings import ExecutionSettings, PrepareSettings, SplitSettings
+from astro_vae.settings import ExecutionSettings, SplitSettings
+from astro_vae.settings_images import PrepareSettings
 from astro_vae.steps.prepare import prepare
 from astro_vae.steps.split import split
 from astro_vae.surveys import frdeep, frdeep2

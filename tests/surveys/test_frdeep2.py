@@ -22,7 +22,8 @@ from astro_vae.errors import UserError
 from astro_vae.images.measure import measure_noise
 from astro_vae.images.view import view
 from astro_vae.objects import open_objects
-from astro_vae.settings import ExecutionSettings, PrepareSettings, SplitSettings, ViewSettings
+from astro_vae.settings import ExecutionSettings, SplitSettings
+from astro_vae.settings_images import PrepareSettings, ViewSettings
 from astro_vae.steps.prepare import prepare
 from astro_vae.steps.split import split
 from astro_vae.surveys import frdeep2
