@@ -136,7 +136,7 @@ def _read_part(inputs: TrainingInputs, labels: Sequence[str], part: str) -> Part
     """Return the objects of a part whose label is one of `labels` or unknown."""
     table, images = load_part(inputs.objects, inputs.split, part, inputs.view)
     numbers = label_index(table["label"].to_numpy(), labels)
-    kept = (numbers >= 0) | (table["label"] == "").to_numpy()
+    kept = table["label"].isin([*labels, ""]).to_numpy()
     return Part(table[kept].reset_index(drop=True), images[kept], numbers[kept])
 
 

@@ -76,7 +76,7 @@ def train(settings: ModelSettings, inputs: TrainingInputs, *, out: Path, executi
             trained = fit_linear(settings, data)
         else:
             trained = _fit_vae(settings, data, contract, checkpoints, execution)
-        coverage = count_valid(inputs.objects, inputs.split, inputs.view, data.labels) if data.weighted else None
+        coverage = count_valid(inputs, data.labels) if data.weighted else None
         _write(out, trained, {**contract, "threshold": threshold(trained.network, data)}, coverage)
         shutil.rmtree(checkpoints, ignore_errors=True)
 

@@ -339,13 +339,13 @@ def test_the_catalog_has_what_is_measured_in_the_reconstruction(survey: Survey) 
 
 
 def test_training_spectra_are_counted_by_bin_and_label(survey: Survey) -> None:
-    counts = count_valid(**survey.files, view=VIEW, labels=("red", "blue"))
+    counts = count_valid(survey.inputs, ("red", "blue"))
     for row, label in enumerate(("red", "blue", None)):
         table, seen = load_part(survey.files["objects"], survey.files["split"], "train", VIEW)
         chosen = slice(None) if label is None else (table["label"] == label).to_numpy()
         np.testing.assert_array_equal(counts[row], (seen[chosen][:, 1] > 0).sum(axis=0))
     model = astro_vae.load(survey.folder / "em_pca")
-    np.testing.assert_array_equal(model.coverage, count_valid(**survey.files, view=VIEW, labels=model.labels))
+    np.testing.assert_array_equal(model.coverage, count_valid(survey.inputs, model.labels))
 
 
 @pytest.fixture
