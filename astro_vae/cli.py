@@ -97,38 +97,30 @@ def run(
 app.command()(init)
 
 
-@app.command()
-def encode(
-    model: Model, files: Places, out: Annotated[Path, typer.Option(help="Table: .fits, .parquet, .vot or .csv.")],
+@app.command(
+    "score", help="Score how strange new objects are to a model, with the columns of the workflow's anomalies.*."
+)
+@app.command(
+    "encode", help="Encode new objects: latents and label probabilities, with the columns of the workflow's latents.*."
+)
+def of_new_objects(
+    context: typer.Context, model: Model, files: Places,
+    out: Annotated[Path, typer.Option(help="Table: .fits, .parquet, .vot or .csv.")],
     labels: Labels = None, pixel_arcsec: PixelArcsec = None, beam: Beam = None, unit: Unit = None,
     wavelengths: Wavelengths = None, wavelength_unit: WavelengthUnit = None, flux_unit: FluxUnit = None,
     allow_mismatch: AllowMismatch = False,
 ) -> None:
-    """Encode new objects: latents and label probabilities, with the columns of the workflow's latents.*."""
-    from astro_vae.products.new_objects import encode_new
+    """Write a table of new objects, by either command."""
+    from astro_vae.products.new_objects import encode_new, score_new
 
-    known = _known(
-        labels=None if labels is None else str(labels), pixel_arcsec=pixel_arcsec, beam=beam, unit=unit,
-        wavelengths=wavelengths, wavelength_unit=wavelength_unit, flux_unit=flux_unit,
-    )
-    encode_new(model, files, out=out, known=known, allow_mismatch=allow_mismatch)
-
-
-@app.command()
-def score(
-    model: Model, files: Places, out: Annotated[Path, typer.Option(help="Table: .fits, .parquet, .vot or .csv.")],
-    labels: Labels = None, pixel_arcsec: PixelArcsec = None, beam: Beam = None, unit: Unit = None,
-    wavelengths: Wavelengths = None, wavelength_unit: WavelengthUnit = None, flux_unit: FluxUnit = None,
-    allow_mismatch: AllowMismatch = False,
-) -> None:
-    """Score how strange new objects are to a model, with the columns of the workflow's anomalies.*."""
-    from astro_vae.products.new_objects import score_new
-
-    known = _known(
-        labels=None if labels is None else str(labels), pixel_arcsec=pixel_arcsec, beam=beam, unit=unit,
-        wavelengths=wavelengths, wavelength_unit=wavelength_unit, flux_unit=flux_unit,
-    )
-    score_new(model, files, out=out, known=known, allow_mismatch=allow_mismatch)
+    # what the user says of the files, as settings of the survey of own files of the model's kind
+    told = {
+        "labels": labels and str(labels), "pixel_arcsec": pixel_arcsec, "beam": beam, "unit": unit,
+        "wavelengths": wavelengths, "wavelength_unit": wavelength_unit, "flux_unit": flux_unit,
+    }
+    write = encode_new if context.command.name == "encode" else score_new
+    known = {name: value for name, value in told.items() if value is not None}
+    write(model, files, out=out, known=known, allow_mismatch=allow_mismatch)
 
 
 @app.command()
@@ -167,11 +159,6 @@ def estimate(
     from astro_vae.estimate import estimate as told
 
     print(told(config, device=device))
-
-
-def _known(**told: object) -> dict[str, object]:
-    """Return what the user says of the files, as settings of the survey of own files of the model's kind."""
-    return {name: value for name, value in told.items() if value is not None}
 
 
 @app.command()
