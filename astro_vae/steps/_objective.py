@@ -71,9 +71,9 @@ class Objective(nn.Module):
         """
         x, weight = network_input(images)
         drawn = self.name != "autoencoder"
-        bounds = bound(
-            self.model, x, labels, draws, self.log_frequencies, weight=weight, beta=beta if drawn else 0.0,
-            free_nats=free_nats, drawn=drawn,
+        bounds = partly_labelled_elbo(
+            self.model, x, labels, _eps(self.model, x, draws, drawn=drawn), log_frequencies=self.log_frequencies,
+            weight=weight, beta=beta if drawn else 0.0, free_nats=free_nats,
         )
         loss = -bounds.objective.mean()
         if self.name == "info_vae":
@@ -83,16 +83,10 @@ class Objective(nn.Module):
         return loss, _sums(bounds)
 
 
-def bound(
-    model: Model, x: Tensor, labels: Tensor, draws: torch.Generator, log_frequencies: Tensor, *,
-    weight: Tensor | None = None, beta: float = 1.0, free_nats: float = 0.0, drawn: bool = True,
-) -> Elbo:
-    """Return the bounds of a batch (B, *shape) with one draw of the latents per object, or with their means."""
+def _eps(model: Model, x: Tensor, draws: torch.Generator, *, drawn: bool) -> Tensor:
+    """Return what the latents of a batch are drawn with, N(0, I), or 0 where their means are taken: (B, K)."""
     eps = torch.randn(len(x), model.n_latents, generator=draws).to(x.device)
-    return partly_labelled_elbo(
-        model, x, labels, eps if drawn else torch.zeros_like(eps), log_frequencies=log_frequencies, weight=weight,
-        beta=beta, free_nats=free_nats,
-    )
+    return eps if drawn else torch.zeros_like(eps)
 
 
 @torch.no_grad()
@@ -121,7 +115,8 @@ def validate(
         rows = slice(start, start + VALIDATION_BATCH)
         x, weight = network_input(torch.from_numpy(part.images[rows]).to(device))
         y = torch.from_numpy(part.labels[rows]).to(device)
-        sums += _sums(bound(model, x, y, draws, log_frequencies, weight=weight, drawn=drawn)).cpu()
+        eps = _eps(model, x, draws, drawn=drawn)
+        sums += _sums(partly_labelled_elbo(model, x, y, eps, log_frequencies=log_frequencies, weight=weight)).cpu()
         error, mu = _reconstruction(model, x, torch.from_numpy(told[rows]).to(device), weight)
         errors.append(error)
         means.append(mu)
