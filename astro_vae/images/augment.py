@@ -7,8 +7,6 @@ are exact permutations of the pixels.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
 import pandas as pd
@@ -113,7 +111,7 @@ def _cos_sin(angle_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def apply(
     values: np.ndarray, parent_rows: np.ndarray, transforms: pd.DataFrame, settings: AugmentSettings, *,
-    out_size: int, noise: np.ndarray | None = None, threads: int = 1,
+    out_size: int, noise: np.ndarray | None = None,
 ) -> np.ndarray:
     """Carry out transforms, each with one interpolation.
 
@@ -131,8 +129,6 @@ def apply(
     noise : ndarray, shape (n,), optional
         Noise of the parent of each transform (unit of the values); needed where noise is added. What is
         added is white, from a generator of the row's own.
-    threads : int
-        Changes the time, never the result.
 
     Returns
     -------
@@ -146,14 +142,13 @@ def apply(
     _check_physical(values, transforms)
     images = _finite(values, parent_rows)
     maps = matrices(transforms, values.shape[-1], out_size)
-    out = _warp(images, maps, out_size, INTERPOLATIONS[settings.interpolation], threads)
+    out = _warp(images, maps, out_size, INTERPOLATIONS[settings.interpolation])
     _change_brightness(out, transforms, noise)
     return out
 
 
 def turn(
-    values: np.ndarray, angles_deg: np.ndarray | float, *, out_size: int, interpolation: str = "linear",
-    threads: int = 1,
+    values: np.ndarray, angles_deg: np.ndarray | float, *, out_size: int, interpolation: str = "linear"
 ) -> np.ndarray:
     """Turn each image by its own angle.
 
@@ -166,7 +161,6 @@ def turn(
     out_size : int
         Side (pixel) of the result.
     interpolation : {"linear", "nearest", "cubic"}
-    threads : int
 
     Returns
     -------
@@ -175,12 +169,7 @@ def turn(
     angles = np.broadcast_to(np.asarray(angles_deg, dtype=float), len(values))
     ones, still = np.ones(len(values)), np.zeros((len(values), 2))
     maps = _inverse_maps(angles, ones, ones, still, in_size=values.shape[-1], out_size=out_size)
-    return _warp(_finite(values, np.arange(len(values))), maps, out_size, INTERPOLATIONS[interpolation], threads)
-
-
-def rotations(values: np.ndarray, n: int, *, out_size: int, threads: int = 1) -> np.ndarray:
-    """Turn all images by n angles evenly around the circle, the first 0: (n, B, out_size, out_size)."""
-    return np.stack([turn(values, 360 * k / n, out_size=out_size, threads=threads) for k in range(n)])
+    return _warp(_finite(values, np.arange(len(values))), maps, out_size, INTERPOLATIONS[interpolation])
 
 
 def _check_physical(values: np.ndarray, transforms: pd.DataFrame) -> None:
@@ -203,22 +192,13 @@ def _finite(values: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
     return [used[row] for row in rows.tolist()]
 
 
-def _warp(images: list[np.ndarray], maps: np.ndarray, size: int, method: int, threads: int) -> np.ndarray:
-    """Warp each image by its map, in `threads` parts: (n, size, size)."""
+def _warp(images: list[np.ndarray], maps: np.ndarray, size: int, method: int) -> np.ndarray:
+    """Warp each image by its map: (n, size, size)."""
     out = np.empty((len(images), size, size), images[0].dtype if images else np.uint8)
     cv2.setNumThreads(1)  # threads over images scale better than threads within one
     flags = method | cv2.WARP_INVERSE_MAP
-
-    def part(start: int, stop: int) -> None:
-        for image, inverse, target in zip(images[start:stop], maps[start:stop], out[start:stop], strict=True):
-            cv2.warpAffine(image, inverse, (size, size), target, flags, cv2.BORDER_CONSTANT, 0)
-
-    ends = np.linspace(0, len(images), threads + 1, dtype=int).tolist()
-    if threads == 1:
-        part(*ends)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(part, ends[:-1], ends[1:]))
+    for image, inverse, target in zip(images, maps, out, strict=True):
+        cv2.warpAffine(image, inverse, (size, size), target, flags, cv2.BORDER_CONSTANT, 0)
     return out
 
 

@@ -7,7 +7,6 @@ inverse variance then has its share, and masks runs of bins.
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -76,7 +75,7 @@ def draw_transforms(
 
 def apply(
     values: np.ndarray, parent_rows: np.ndarray, transforms: pd.DataFrame, settings: SpectrumAugmentSettings, *,
-    grid: GridSettings, threads: int = 1,
+    grid: GridSettings,
 ) -> np.ndarray:
     r"""Carry out transforms, each with one interpolation.
 
@@ -97,8 +96,6 @@ def apply(
         Only `mask_bins` is used.
     grid : GridSettings
         Bins of the result, in the middle of those of the values.
-    threads : int
-        Changes the time, never the result.
 
     Returns
     -------
@@ -108,24 +105,15 @@ def apply(
     kms = LIGHT_KMS * math.log(10) * grid.log_step
     shifts = np.asarray(rows["shift_bins"], float) + np.asarray(rows["redshift_kms"], float) / kms
     out = np.empty((len(transforms), 2, grid.bins), np.float32)
-
-    def part(start: int, stop: int) -> None:
-        for i in range(start, stop):
-            flux, variance = _shifted(values[parent_rows[i, 0]], shifts[i], grid.bins)
-            if rows["mix_share"][i] > 0:
-                mate = _shifted(values[parent_rows[i, 1]], shifts[i], grid.bins)
-                flux, variance = _mixed((flux, variance), mate, rows["mix_share"][i])
-            flux, variance = _noisy(flux, variance, rows["noise_sigma"][i], rows["noise_seed"][i])
-            masked = _runs(grid.bins, rows["mask_runs"][i], settings.mask_bins, rows["mask_seed"][i])
-            valid = np.isfinite(variance) & ~masked
-            out[i, 0], out[i, 1] = np.where(valid, flux, 0), np.where(valid, 1 / variance, 0)
-
-    ends = np.linspace(0, len(transforms), threads + 1, dtype=int).tolist()
-    if threads == 1:
-        part(*ends)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(part, ends[:-1], ends[1:]))
+    for i in range(len(transforms)):
+        flux, variance = _shifted(values[parent_rows[i, 0]], shifts[i], grid.bins)
+        if rows["mix_share"][i] > 0:
+            mate = _shifted(values[parent_rows[i, 1]], shifts[i], grid.bins)
+            flux, variance = _mixed((flux, variance), mate, rows["mix_share"][i])
+        flux, variance = _noisy(flux, variance, rows["noise_sigma"][i], rows["noise_seed"][i])
+        masked = _runs(grid.bins, rows["mask_runs"][i], settings.mask_bins, rows["mask_seed"][i])
+        valid = np.isfinite(variance) & ~masked
+        out[i, 0], out[i, 1] = np.where(valid, flux, 0), np.where(valid, 1 / variance, 0)
     return out
 
 

@@ -124,13 +124,6 @@ def test_each_example_can_be_made_again_alone() -> None:
     np.testing.assert_array_equal(alone[0], everything[17])
 
 
-def test_threads_change_nothing() -> None:
-    transforms = draw_transforms(np.zeros(9, int), SETTINGS, seed=1)
-    rows = np.zeros((9, 2), int)
-    one, three = (apply(ramps(), rows, transforms, SETTINGS, grid=GRID, threads=n) for n in (1, 3))
-    np.testing.assert_array_equal(one, three)
-
-
 def test_mates_are_the_most_alike_of_the_same_label() -> None:
     slope = np.array([0.0, 0.1, 1.0, 1.1, 0.05, 5.0])
     x = np.linspace(-1, 1, 200)
