@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from astro_vae import cli, cli_steps, plan, settings, surveys
+from astro_vae import cli, cli_steps, plan, surveys
 from astro_vae.errors import UserError
 from astro_vae.files import step_lock
 from astro_vae.runner import run_workflow
-from astro_vae.section import validate
 
 USERS = [(command.name or command.callback.__name__,) for command in cli.app.registered_commands]
 STEPS = [("step", command.name or command.callback.__name__) for command in cli_steps.steps.registered_commands]
@@ -77,7 +76,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 @pytest.mark.slow
 def test_every_command_in_the_order_of_the_workflow(tmp_path: Path) -> None:
-    made = validate(settings.Settings, TINY, origin="tiny", sources=surveys.SOURCES)
+    made = surveys.settings_of(TINY, Path("tiny.yaml"))
     data, folder = tmp_path / "data", tmp_path / "s"
     model = folder / "m"
 

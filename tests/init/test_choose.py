@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,8 @@ from astro_vae.init.choose import Choice, choose, common_grid, expected, fit_siz
 from astro_vae.init.look import Findings
 from astro_vae.init.tell import facts, odd
 from astro_vae.init.text import config_text
-from astro_vae.section import validate
-from astro_vae.settings import Settings, SurveySettings
-from astro_vae.surveys import SOURCES
+from astro_vae.settings import SurveySettings
+from astro_vae.surveys import settings_of
 from astro_vae.surveys.folder import Source
 
 
@@ -42,7 +42,7 @@ def found(seen: pd.DataFrame, *, source: dict[str, Any] | None = None, **changed
 def settings(findings: Findings) -> SurveySettings:
     """Return the validated settings of the text that is written."""
     text = config_text("mine", choose(findings), [f"{a}: {b}" for a, b in facts(findings)])
-    return validate(Settings, yaml.safe_load(text), origin="text", sources=SOURCES).surveys["mine"]
+    return settings_of(yaml.safe_load(text), Path("mine.yaml")).surveys["mine"]
 
 
 @pytest.mark.parametrize("extent", [math.nan, 3.0, 25.0, 60.0, 90.0, 300.0])
