@@ -28,7 +28,7 @@ BLOCKS = 8
 STREAMING = ("download", "prepare-block", "prepare (of blocks)", "prepare (one job)", "split", "encode", "rank")
 LARGEST_ROW = 8.0
 """Memory in kB that each object more may take in these steps: less than the flux and ivar of its 1000 bins, since they
-hold its rows of tables alone. The others hold what they draw from at random: the training objects and their examples."""
+hold its rows of tables alone. The others hold what they draw from at random: training objects and their examples."""
 TEMPLATES = 100
 PIXEL = 100  # of the table of pixels of a lite file, whose first column is the flux
 HIGH_WATER = "VmHWM:"
