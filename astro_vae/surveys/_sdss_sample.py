@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from astro_vae.errors import UserError
@@ -26,6 +27,7 @@ PIXEL_BITS = {
     "REDMONSTER": 28,
 }
 """Bits of the mask of pixels, SPPIXMASK; 0 to 12 are those of a fibre, and may be set on half of a spectrum."""
+PARTS = ("train", "validation", "test")
 TEXTS = ("run2d", "specobjid", "bestobjid", "class", "subclass")
 
 
@@ -37,7 +39,9 @@ def check_bits(bits: tuple[str, ...]) -> tuple[str, ...]:
     return bits
 
 
-def read_sample(path: Path, wanted: Collection[str] | None = None) -> pd.DataFrame:
+def read_sample(
+    path: Path, wanted: Collection[str] | None = None, named: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """Read a table of spectra: columns plate, mjd and fiber, in any case, and what else is wanted.
 
     Parameters
@@ -45,6 +49,8 @@ def read_sample(path: Path, wanted: Collection[str] | None = None) -> pd.DataFra
     path : Path
     wanted : collection of str, optional
         Lower-case names of further columns; all of them unless given.
+    named : mapping of str to str
+        Lower-case names of columns that it must have, and the setting that names each.
 
     Returns
     -------
@@ -62,13 +68,14 @@ def read_sample(path: Path, wanted: Collection[str] | None = None) -> pd.DataFra
     how: dict[str, Any] = {"comment": "#", "keep_default_na": False, "dtype": str, "encoding": "utf-8-sig"}
     ours = {other for others in NAMES.values() for other in others}
     try:
-        found_columns = [_clean(name) for name in pd.read_csv(path, nrows=0, **how).columns]
-        table = pd.read_csv(path, usecols=lambda name: wanted is None or _clean(name) in ours | set(wanted), **how)
+        found_columns = [clean(name) for name in pd.read_csv(path, nrows=0, **how).columns]
+        table = pd.read_csv(path, usecols=lambda name: wanted is None or clean(name) in ours | set(wanted), **how)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; set source.sample to your table of plate, mjd and fiber") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a CSV table: {error}") from None
-    table.columns = [_clean(name) for name in table.columns]
+    check_columns(found_columns, named, path)
+    table.columns = [clean(name) for name in table.columns]
     for name, others in NAMES.items():
         found = next((other for other in others if other in table), None)
         if found is None and name != "run2d":
@@ -80,10 +87,30 @@ def read_sample(path: Path, wanted: Collection[str] | None = None) -> pd.DataFra
             row = int(numbers.isna().to_numpy().argmax())
             raise UserError(f"{path}: '{name}' is '{table[name][row]}' in row {row + 1}; it must be a whole number")
         table[name] = numbers.astype("int64")
+    for name in set(table.columns) - {"plate", "mjd", "fiber"}:
+        table[name] = table[name].str.strip()
     return table.drop_duplicates(["plate", "mjd", "fiber"], ignore_index=True)
 
 
-def _clean(name: object) -> str:
+def check_columns(found: Iterable[str], named: Mapping[str, str], origin: Path) -> None:
+    """Raise a `UserError` for a column of a sample that a setting of `source` names and that is not there."""
+    columns = list(found)
+    for column, said in named.items():
+        if column not in columns:
+            raise UserError(f"{origin}: no column '{column}', which source.{said} names; found: {', '.join(columns)}")
+
+
+def check_parts(sample: pd.DataFrame, column: str, origin: Path) -> None:
+    """Raise a `UserError` for a cell of a sample that should name a part of a split and does not."""
+    unknown_parts = sample[~sample[column].isin(("", *PARTS))]
+    if len(unknown_parts):
+        plate, mjd, fiber, part = unknown_parts.iloc[0][["plate", "mjd", "fiber", column]]
+        raise UserError(f"{origin}: '{column}' of {plate}-{mjd}-{fiber} is '{part}'; it must be one of "
+                        f"{', '.join(PARTS)}, or empty")
+
+
+def clean(name: object) -> str:
+    """Return the name of a column as samples have it here, however it is written in their files."""
     return str(name).strip().lower().replace("/", "_")  # "/" would nest a column
 
 

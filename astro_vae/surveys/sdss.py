@@ -20,7 +20,17 @@ from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys import mirabest
 from astro_vae.surveys._sdss_hosts import MIRABEST, radio_hosts
-from astro_vae.surveys._sdss_sample import FIRST_BOSS_PLATE, check_bits, query_name, query_sample, read_sample, typed
+from astro_vae.surveys._sdss_sample import (
+    FIRST_BOSS_PLATE,
+    check_bits,
+    check_columns,
+    check_parts,
+    clean,
+    query_name,
+    query_sample,
+    read_sample,
+    typed,
+)
 from astro_vae.surveys.candidate import WHOLE, Block, Candidate, Expected
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ PAGE = "https://dr{release}.sdss.org/optical/spectrum/view?plateid={plate}&mjd={
 READING = ("bad_bits",)
 """Settings by which every file is read, whichever they are; new files are read by those of the training."""
 FILE_BYTES = 190_000  # of a lite file, on average
+EBV = "ebv"  # looked for, but not asked for
 SKY_BIT = 0  # of ZWARNING: the fibre was on empty sky
 
 COLUMNS = {
@@ -89,14 +100,37 @@ class Source(SourceSettings):
         "label", "Column of the sample with the labels, for `labels: column`; of `mirabest` the Fanaroff-Riley class.",
         min_length=1,
     )
-    ebv_column: str = setting("ebv", "Column of the sample with the Galactic colour excess E(B-V) (mag), if there is.")
+    ebv_column: str = setting(
+        EBV, f"Column of the sample with the Galactic colour excess E(B-V) (mag); `{EBV}` if there is such a one."
+    )
     part_column: str = setting("", "Column of the sample with a published split: train, validation or test.")
-    keep: tuple[str, ...] = setting((), "Further columns of the sample that all products keep.")
+    keep: tuple[str, ...] = setting(
+        (), "Further columns of the sample that all products keep, under names in small letters."
+    )
 
     @field_validator("bad_bits")
     @classmethod
     def _check_bits(cls, bits: tuple[str, ...]) -> tuple[str, ...]:
         return check_bits(bits)
+
+    @field_validator("legacy_tree")
+    @classmethod
+    def _check_tree(cls, tree: str) -> str:
+        try:
+            tree.format(run2d="26")
+        except (LookupError, ValueError):
+            raise ValueError(f"'{tree}': {{run2d}} is all that may stand in braces") from None
+        return tree
+
+    @field_validator("label_column", "ebv_column", "part_column")
+    @classmethod
+    def _small(cls, column: str) -> str:
+        return clean(column)
+
+    @field_validator("keep")
+    @classmethod
+    def _all_small(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(clean(column) for column in columns)
 
     @model_validator(mode="after")
     def _check_sample(self) -> Source:
@@ -136,11 +170,29 @@ def link(source: Source, candidate: Candidate) -> str:
 
 
 def _sample(source: Source, folder: Path) -> pd.DataFrame:
+    """Return the sample, which has all columns that the settings name."""
+    named = _named(source)
     if source.sample == MIRABEST:
-        return radio_hosts(folder)
+        hosts = radio_hosts(folder)
+        check_columns(hosts.columns, named, folder / mirabest.CATALOGUE)
+        return hosts
     own = folder / f"{query_name(source.query, source.release)}.csv" if source.query else Path(source.sample)
-    further = (source.ebv_column, source.part_column, source.label_column, *source.keep)
-    return read_sample(own.expanduser(), further)
+    sample = read_sample(own.expanduser(), {source.ebv_column, *named}, named)
+    if source.part_column:
+        check_parts(sample, source.part_column, own)
+    return sample
+
+
+def _named(source: Source) -> dict[str, str]:
+    """Return the columns of the sample that settings name, so that it must have them, and which setting does."""
+    named = dict.fromkeys(source.keep, "keep")
+    if source.ebv_column not in ("", EBV):
+        named[source.ebv_column] = "ebv_column"
+    if source.part_column:
+        named[source.part_column] = "part_column"
+    if source.labels == "column":
+        named[source.label_column] = "label_column"
+    return named
 
 
 def tables(source: Source) -> list[Path]:
@@ -180,6 +232,8 @@ def candidates(
         known = _known(source, sample.iloc[rows[file["path"]]].to_dict())
         if file["status"] != "ok":
             yield replace(known, reason=f"{file['status']}: {file['reason']}")
+        elif known.reason:
+            yield known
         else:
             yield _read(source, folder / file["path"], known)
 
@@ -191,10 +245,12 @@ def _known(source: Source, row: dict[Any, Any]) -> Candidate:
     extra = {column: row[column] for column in ("plate", "mjd", "fiber")}
     extra |= {column: typed(row[column], column) for column in source.keep if column in row}
     ebv = typed(row.get(source.ebv_column, ""), "")
+    readable = isinstance(ebv, float) or not ebv
     return Candidate(
         name(row), None, unit=DENSITY_UNIT, extra=extra, part=row.get(source.part_column, ""),
         label=row.get(source.label_column, "") if source.labels == "column" else "",
         ebv=ebv if isinstance(ebv, float) else math.nan,
+        reason="" if readable else f"no number in the sample: {source.ebv_column} is '{ebv}'",
     )
 
 
@@ -234,15 +290,15 @@ def is_sky(row: dict[str, Any]) -> bool:
 def refusal(source: Source, row: dict[str, Any]) -> str:
     """Say why the settings leave a spectrum out; empty where they take it."""
     if is_sky(row):
-        return "" if source.sky_fibres else "sky fibre: the spectrum is that of empty sky"
+        return "" if source.sky_fibres else "sky fibre: the spectrum is that of empty sky; source.sky_fibres takes it"
     allowed = sum(1 << bit for bit in source.allow_zwarning)
     if int(row["ZWARNING"]) & ~allowed:
-        return f"redshift in doubt: ZWARNING is {row['ZWARNING']}"
+        return f"redshift in doubt: ZWARNING is {row['ZWARNING']}, of whose bits source.allow_zwarning may let pass"
     if row["CLASS"] not in source.classes:
-        return f"another class: {row['CLASS']}"
+        return f"another class: {row['CLASS']}; source.classes takes {', '.join(source.classes)}"
     low, high = source.redshift
     if not low < row["Z"] <= high:
-        return f"redshift out of range: {row['Z']:.4f} is not above {low:g} and up to {high:g}"
+        return f"redshift out of range: {row['Z']:.4f} is not above {low:g} and up to {high:g} (source.redshift)"
     return ""
 
 

@@ -196,6 +196,51 @@ def test_a_sample_becomes_candidates(server: Server, write_spectrum: Write, tmp_
     assert len(server.asked) == asked + 1  # only what is missing is asked for again
 
 
+def test_columns_are_found_however_they_are_written(server: Server, write_spectrum: Write, tmp_path: Path) -> None:
+    write_spectrum(lite(server, 1))
+    table = tmp_path / "s.csv"
+    table.write_text("Plate,MJD,Fiber,SFD_EBV,logMass,Type\n266,51602,1, 0.05 ,10.5, cluster\n266,51602,2,none,11,\n")
+    chosen = source(
+        sample=str(table), labels="column", label_column="Type", ebv_column="SFD_EBV", keep=["logMass"]
+    )
+    seen = found(chosen, tmp_path / "data")
+    one = seen["0001"]
+    assert (one.label, one.ebv, one.extra["logmass"]) == ("cluster", 0.05, 10.5)
+    assert seen["0002"].reason.startswith("missing: not at the archive")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"keep": ["logmas"]}, "no column 'logmas', which source.keep names; found: plate, mjd, fiber, part, dust"),
+        ({"ebv_column": "av"}, "no column 'av', which source.ebv_column names"),
+        ({"part_column": "split"}, "no column 'split', which source.part_column names"),
+        ({"labels": "column", "label_column": "class"}, "no column 'class', which source.label_column names"),
+        ({"part_column": "part"}, "'part' of 266-51602-2 is 'testing'; it must be one of train, validation, test, or"),
+    ],
+)
+def test_a_column_that_a_setting_names_must_be_there(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    table = tmp_path / "s.csv"
+    table.write_text("plate,mjd,fiber,part,dust\n266,51602,1,test,0.1\n266,51602,2,testing,n/a\n")
+    with pytest.raises(UserError, match=message):
+        obtain(source(sample=str(table), **settings), tmp_path, execution=EXECUTION)
+
+
+def test_a_cell_of_dust_that_is_no_number_refuses_its_spectrum(
+    server: Server, write_spectrum: Write, tmp_path: Path
+) -> None:
+    write_spectrum(lite(server, 1))
+    table = tmp_path / "s.csv"
+    table.write_text("plate,mjd,fiber,ebv\n266,51602,1,n/a\n")
+    seen = found(source(sample=str(table)), tmp_path / "data")
+    assert seen["0001"].reason == "no number in the sample: ebv is 'n/a'"
+
+
+def test_a_tree_with_other_braces_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\{run2d\} is all that may stand in braces"):
+        source(sample="s.csv", legacy_tree="dr17/{rerun}")
+
+
 def test_labels_by_lines(server: Server, write_spectrum: Write, tmp_path: Path) -> None:
     write_spectrum(lite(server, 1))
     (tmp_path / "s.csv").write_text("plate,mjd,fiber\n266,51602,1\n")
