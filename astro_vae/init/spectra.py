@@ -15,6 +15,7 @@ from astro_vae.init.look import Clock, Findings, Progress, counted_files, some
 from astro_vae.init.tell import about_files, about_labels, counted, span, unreadable
 from astro_vae.settings_spectra import GridSettings, SpectrumPrepareSettings, SpectrumViewSettings
 from astro_vae.surveys import spectra_folder
+from astro_vae.surveys._spectrum_tables import SDSS
 from astro_vae.surveys.candidate import Candidate
 
 BINS = 1000
@@ -73,7 +74,7 @@ def facts(found: Findings) -> list[tuple[str, str]]:
     ends = pd.concat([spectra["low"], spectra["high"]])
     return [
         *about_files(found), ("wavelengths", span(ends, "Angstrom, as observed")),
-        ("measured in", counted(spectra["in_air"].map({True: "air", False: "vacuum"}))),
+        ("air or vacuum", _air(found)),
         ("pixel", span(1e4 * spectra["step"], "1e-4 dex")), ("redshift", span(spectra["redshift"], "")),
         ("S/N per pixel", span(spectra["snr"], "")), ("E(B-V)", span(spectra["ebv"], "mag")),
         ("positions", f"{spectra['ra'].notna().sum()} of {len(spectra)}"),
@@ -100,6 +101,17 @@ def odd(found: Findings) -> list[str]:
         said.append(f"{short} of {len(spectra)} spectra cover less than {prepare.min_coverage:.0%} of the bins; they "
                     "will be refused unless prepare.min_coverage is smaller")
     return said
+
+
+def _air(found: Findings) -> str:
+    """Say how many spectra are in air or vacuum; of all but the files of SDSS, vacuum may be no more than supposed."""
+    spectra = found.readable
+    said = counted(spectra["in_air"].map({True: "air", False: "vacuum"}))
+    names = spectra["object_id"].str.rpartition("/")[2]
+    supposed = ~spectra["in_air"].astype(bool) & ~names.str.startswith(SDSS[0])
+    if found.source.wavelengths != "header" or not supposed.any():
+        return said
+    return f"{said} (taken for vacuum where a file says nothing; if that is air, set source.wavelengths)"
 
 
 def coverage(spectra: pd.DataFrame, bins: GridSettings) -> pd.Series:

@@ -75,7 +75,7 @@ def _spectrum(units: Any, bad_bits: tuple[str, ...]) -> Spectrum:
         raise UnreadableFileError(f"{len(units)} HDUs: HDU 1 must be the spectrum, HDU 2 the catalogue's row")
     if _is_table(units[1]):
         check_rows(units[1], MAX_PIXELS)
-    columns = {name.lower(): name for name in getattr(units[1].columns, "names", ())} if _is_table(units[1]) else {}
+    columns = _columns(units[1])
     missing = [name for name in NEEDED if name not in columns]
     if missing:
         raise UnreadableFileError(f"HDU 1 is no spectrum: it has no column {', '.join(missing)}")
@@ -83,6 +83,16 @@ def _spectrum(units: Any, bad_bits: tuple[str, ...]) -> Spectrum:
     bits = np.int64(sum(1 << PIXEL_BITS[name] for name in bad_bits))
     bad = units[1].data[columns["and_mask"]].astype(np.int64) & bits != 0
     return Spectrum(10**loglam, flux, ivar).masked(bad)
+
+
+def has_columns_of_sdss(unit: Any) -> bool:
+    """Tell whether a unit of a FITS file is a table with the columns of a spectrum of SDSS."""
+    return set(NEEDED) <= set(_columns(unit))
+
+
+def _columns(unit: Any) -> dict[str, str]:
+    """Return the names of columns by these in small letters; none where there is no table with a row."""
+    return {name.lower(): name for name in getattr(unit.columns, "names", ())} if _is_table(unit) else {}
 
 
 def _native(column: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def test_a_folder_becomes_a_configuration_that_works(
     said = " ".join(init("own", "--spectra", "mine", "--redshifts", "z.csv").split())
     assert "12 (12 .csv) in 1 folder" in said
     assert "wavelengths 3800 to 9200, median 6500 Angstrom, as observed" in said
-    assert "measured in vacuum 12" in said
+    assert "air or vacuum vacuum 12 (taken for vacuum where a file says nothing; if that is air, set" in said
     assert "redshift 0.1 to 0.111" in said
     assert "S/N per pixel 9.9" in said or "S/N per pixel 10" in said
     assert "labels a 6, b 6" in said
@@ -84,6 +84,17 @@ def test_what_is_odd_is_told(spectra: Path, tmp_path: Path) -> None:
     assert "1 of 11 spectra have no redshift, such as s11, and will be refused" in said
     assert "1 of 11 spectra have an S/N below 2 per pixel" in said
     assert "1 of 11 spectra cover less than 80% of the bins" in said
+
+
+def test_nanometres_without_a_unit_are_told_and_nothing_is_written(spectra: Path, tmp_path: Path) -> None:
+    for path in spectra.iterdir():
+        frame = pd.read_csv(path)
+        frame.assign(wave=frame["wave"] / 10).to_csv(path, index=False)
+    done = CliRunner().invoke(cli.app, ["init", "own", "--spectra", "mine", "--labels", "z.csv"])
+    assert "12 wavelengths without a unit: such as s0" in done.output
+    assert "380 to 920 is too short for Angstrom; set source.wavelength_unit (nm, um)" in done.output
+    assert isinstance(done.exception, UserError)
+    assert not list(tmp_path.glob("*.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,24 @@ def test_units_may_be_set_where_the_table_says_none(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.delete(spectrum.ivar, -4), 4)
 
 
+@pytest.mark.parametrize("unit", ["A", "Ang", "Angstroms", "ANGSTROM", "AA"])
+def test_angstrom_is_known_however_it_is_written(tmp_path: Path, unit: str) -> None:
+    made = table()
+    made["wave"].unit, made["flux"].unit = units.Unit(unit, parse_strict="silent"), f"1e-17 erg / (s cm2 {unit})"
+    made.write(tmp_path / "a.ecsv")
+    spectrum = seen(tmp_path)["a"].values
+    np.testing.assert_allclose(spectrum.wave_aa, WAVE)
+    np.testing.assert_allclose(spectrum.flux, FLUX)
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(0.1, "nm"), (1e-4, "um")])
+def test_wavelengths_too_short_for_angstrom_need_a_unit(tmp_path: Path, factor: float, unit: str) -> None:
+    table(wave=WAVE * factor).write(tmp_path / "a.csv")
+    assert seen(tmp_path)["a"].reason.startswith("wavelengths without a unit: ")
+    assert f"{4000 * factor:g} to {7000 * factor:g} is too short" in seen(tmp_path)["a"].reason
+    np.testing.assert_allclose(seen(tmp_path, wavelength_unit=unit)["a"].values.wave_aa, WAVE)
+
+
 @pytest.mark.parametrize(
     ("header", "setting", "in_air"),
     [({}, "header", False), ({"VACUUM": False}, "header", True), ({"AIRORVAC": "air"}, "header", True),
@@ -111,15 +129,25 @@ def test_sdss_files_are_read_as_such(tmp_path: Path, write_spectrum: Callable[..
     assert len(one.values.flux) == 3840
 
 
+def test_names_alone_make_no_files_of_sdss(tmp_path: Path, write_spectrum: Callable[..., Path]) -> None:
+    table().write(tmp_path / "spec-mine.fits")
+    write_spectrum(tmp_path / "spec-theirs.fits", variant="boss")
+    found = seen(tmp_path)
+    np.testing.assert_allclose(found["spec-mine"].values.wave_aa, WAVE)
+    assert found["spec-theirs"].redshift == 0.1
+
+
 def test_files_that_are_no_spectra_say_why(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").touch()
     (tmp_path / "bad.fits").write_bytes(b"SIMPLE  = nothing")
     Table({"x": [1.0], "flux": [1.0]}).write(tmp_path / "nowave.csv")
+    (tmp_path / "nohead.txt").write_text("4000.5 1.2 0.1\n4001.5 1.3 0.1\n")
     Table({"wave": [1.0, 2], "flux": [1.0, 2]}).write(tmp_path / "noerror.csv")
     Table({"wave": ["a", "b"], "flux": [1.0, 2], "error": [1.0, 1]}).write(tmp_path / "text.csv")
     found = seen(tmp_path)
     for name, reason in {
         "empty": "empty file", "bad": "damaged or truncated FITS file", "nowave": "no column of wavelengths",
+        "nohead": "no column of wavelengths: found col1, col2, col3; a header line must name it",
         "noerror": "no column of errors", "text": "column 'wave' is not of numbers",
     }.items():
         assert found[name].values is None
