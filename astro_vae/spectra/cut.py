@@ -90,6 +90,8 @@ def take(
     """
     spectrum = candidate.values.cleaned()
     _check(spectrum, candidate.redshift)
+    if candidate.ebv < 0:
+        raise RefusedError(f"E(B-V) below zero: {candidate.ebv:g}; leave it empty where it is not known")
     observed = spectrum.in_vacuum()
     sky = near_sky_lines(observed.wave_aa, settings)
     if settings.extinction != "none" and candidate.ebv > 0:
@@ -101,6 +103,8 @@ def take(
     layers = _layers(binned, in_sky, settings.min_valid)
     wave = bin_centres(settings.grid, settings.margin)
     measured = measure(layers["values"], layers["ivar"], native=rest, wave_aa=wave, margin=settings.margin)
+    if measured["coverage"] == 0:
+        raise RefusedError(_outside(rest.wave_aa, settings))
     _check_quality(measured["coverage"], measured["snr"], settings)
     return layers, measured
 
@@ -114,12 +118,22 @@ def near_sky_lines(wave_aa: np.ndarray, settings: SpectrumPrepareSettings) -> np
 
 
 def _check(spectrum: Spectrum, redshift: float) -> None:
-    if len(spectrum.wave_aa) < 2 or not (np.diff(spectrum.wave_aa) > 0).all() or not spectrum.wave_aa[0] > 0:
-        raise RefusedError("wavelengths: they must be positive, and grow from pixel to pixel")
+    wave = spectrum.wave_aa
+    if len(wave) < 2 or not wave[0] > 0:
+        raise RefusedError("wavelengths: they must be positive, and two or more")
+    grows = np.diff(wave) > 0
+    if not grows.all():
+        first = int(grows.argmin())
+        raise RefusedError(
+            f"wavelengths: they must grow from pixel to pixel, and {wave[first + 1]:.8g} follows {wave[first]:.8g} "
+            f"Angstrom in pixel {first + 2}"
+        )
     if not (spectrum.ivar > 0).any():
-        raise RefusedError("no valid pixel: every flux is NaN, or has no weight (ivar = 0)")
-    if not math.isfinite(redshift) or redshift <= -1:
+        raise RefusedError("no valid pixel: every flux is NaN, or has no weight (ivar 0, or an error that is not > 0)")
+    if not math.isfinite(redshift):
         raise RefusedError("no redshift: the rest frame is not known")
+    if redshift <= -1:
+        raise RefusedError(f"no redshift: {redshift:g} is none")
 
 
 def _layers(binned: Binned, in_sky: np.ndarray, min_valid: float) -> dict[str, np.ndarray]:
@@ -133,9 +147,15 @@ def _layers(binned: Binned, in_sky: np.ndarray, min_valid: float) -> dict[str, n
     }
 
 
+def _outside(rest_aa: np.ndarray, settings: SpectrumPrepareSettings) -> str:
+    low, high = bin_edges(settings.grid)[[0, -1]]
+    return (
+        f"outside the grid: no bin of prepare.grid ({low:.0f} to {high:.0f} Angstrom) has a valid value; in the rest "
+        f"frame the spectrum goes from {rest_aa[0]:.0f} to {rest_aa[-1]:.0f} Angstrom: check redshift and unit"
+    )
+
+
 def _check_quality(coverage: float, snr: float, settings: SpectrumPrepareSettings) -> None:
-    if coverage == 0:
-        raise RefusedError("outside the grid: no bin of prepare.grid has a valid value")
     if coverage < settings.min_coverage:
         raise RefusedError(
             f"coverage too low: {coverage:.1%} of the bins are valid, prepare.min_coverage asks for "

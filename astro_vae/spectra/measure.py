@@ -33,6 +33,7 @@ INDICES = {
     "mgb": Index((5160.125, 5192.625), (5117.700, 5142.700), (5191.375, 5206.375)),
     "nad": Index((5876.875, 5909.375), (5860.625, 5875.675), (5922.125, 5948.125)),
 }
+CONTINUUM_AA = (5300.0, 5850.0)
 D4000 = ((3850.0, 3950.0), (4000.0, 4100.0))  # Balogh et al. (1999)
 
 
@@ -134,6 +135,8 @@ def measure(
         A value for each of `COLUMNS`; NaN where it cannot be had.
     """
     inside = slice(margin, len(flux) - margin)
+    low, high = CONTINUUM_AA
+    expected = ((wave_aa > low) & (wave_aa < high)).any()  # on other grids its absence says nothing of an object
     continuum = measure_continuum(Spectrum(wave_aa, flux, ivar))
     return {
         "noise": measure_noise(ivar),
@@ -141,7 +144,7 @@ def measure(
         "coverage": float((ivar[inside] > 0).mean()),
         "continuum": continuum,
         **features(native),
-        "warning": "" if math.isfinite(continuum) else "no valid bin from 5300 to 5850 Angstrom",
+        "warning": f"no valid bin from {low:g} to {high:g} Angstrom" if expected and math.isnan(continuum) else "",
     }
 
 
@@ -175,7 +178,8 @@ def line_class(spectrum: Spectrum) -> str:
 
 def measure_continuum(spectrum: Spectrum) -> float:
     """Return the median flux of the valid pixels from 5300 to 5850 Angstrom; NaN where there is none."""
-    window = (spectrum.ivar > 0) & (spectrum.wave_aa > 5300) & (spectrum.wave_aa < 5850)
+    low, high = CONTINUUM_AA
+    window = (spectrum.ivar > 0) & (spectrum.wave_aa > low) & (spectrum.wave_aa < high)
     return float(np.median(spectrum.flux[window])) if window.any() else math.nan
 
 

@@ -74,7 +74,8 @@ def prepare(
                 "software": {name: version(name) for name in SOFTWARE}, **made,
             }
         if not writer.rows:
-            raise UserError(f"{source.survey}: no object can be used.\n{summary(table)}")
+            such = f"such as {table['object_id'].iloc[0]}: {table['reason'].iloc[0]}"
+            raise UserError(f"{source.survey}: no object can be used, {such}\n{summary(table)}")
     print(f"{source.survey}: {summary(table)}")
 
 

@@ -92,13 +92,27 @@ def test_wavelengths_in_air_come_out_in_vacuum(galaxy: MakeGalaxy) -> None:
     assert np.argmax(air["values"]) == np.argmax(vacuum["values"])
 
 
+def test_an_extinction_below_zero_is_refused(galaxy: MakeGalaxy) -> None:
+    with pytest.raises(RefusedError, match="E\\(B-V\\) below zero: -999; leave it empty"):
+        take(candidate(galaxy(), ebv=-999.0))
+
+
+def test_the_pixel_at_which_wavelengths_turn_back_is_named(galaxy: MakeGalaxy) -> None:
+    spectrum = galaxy()
+    wave = spectrum.wave_aa.copy()
+    wave[7] = wave[6]
+    with pytest.raises(RefusedError, match=f"{wave[7]:.8g} follows {wave[6]:.8g} Angstrom in pixel 8"):
+        take(candidate(replace(spectrum, wave_aa=wave)))
+
+
 @pytest.mark.parametrize(
     ("change", "redshift", "settings", "reason"),
     [
         ({"ivar": 0.0}, 0.1, {}, "no valid pixel"),
         ({"flux": np.nan}, 0.1, {}, "no valid pixel"),
         ({}, math.nan, {}, "no redshift"),
-        ({}, 3.0, {}, "outside the grid"),
+        ({}, -9.0, {}, "no redshift: -9 is none"),
+        ({}, 3.0, {}, r"outside the grid: .* \(.* Angstrom\) .* in the rest frame the spectrum goes from 9\d\d to"),
         ({}, 0.6, {}, "coverage too low: "),
         ({}, 0.1, {"min_snr": 40.0}, "S/N too low: "),
         ({"wave_aa": -1.0}, 0.1, {}, "wavelengths"),

@@ -154,6 +154,16 @@ def test_all_columns_are_measured(galaxy: Callable[..., Spectrum]) -> None:
     assert found["line_class"] == "weak lines"
 
 
+@pytest.mark.parametrize(("log_start", "said"), [(3.65, "no valid bin from 5300 to 5850 Angstrom"), (4.0, "")])
+def test_a_missing_continuum_is_doubtful_where_the_grid_has_it(
+    galaxy: Callable[..., Spectrum], log_start: float, said: str
+) -> None:
+    wave = bin_centres(GridSettings(log_start=log_start, log_step=0.0004, bins=300))
+    ivar = np.where(wave < 5290, 1.0, 0.0) if said else np.ones(300)
+    found = measure(np.full(300, 7.0), ivar, native=galaxy().cleaned().at_rest(0.1), wave_aa=wave, margin=0)
+    assert found["warning"] == said
+
+
 @pytest.mark.parametrize("redshift", [0.1, 0.5])
 def test_a_broad_line_is_told_from_narrow_ones(galaxy: Callable[..., Spectrum], redshift: float) -> None:
     rest = galaxy(lines=lines_of(FLUXES), redshift=redshift).cleaned().at_rest(redshift)

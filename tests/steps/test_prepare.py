@@ -196,7 +196,7 @@ def test_the_summary_counts_reasons(prepare: Prepare, image: np.ndarray, capsys:
 def test_a_survey_of_which_nothing_can_be_used_is_refused(
     prepare: Prepare, image: np.ndarray, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=r"fake: no object can be used.\n0 of 1 candidates kept\n .* 1  empty"):
+    with pytest.raises(UserError, match=r"fake: no object can be used, such as A: empty.*\n0 of 1 .*\n .* 1  empty"):
         prepare([candidate("A", image * 0)])
     with pytest.raises(UserError, match="no object can be used"):
         prepare([candidate("A", None)])
