@@ -30,9 +30,11 @@ def reasons(
     words = []
     for i in range(len(table)):
         high = percentiles.iloc[i].sort_values(ascending=False)
-        parts = [_high(str(n), p, remarks.get(str(n), [""] * len(table))[i]) for n, p in high.items() if p >= HIGH]
+        remark = {str(name): remarks[str(name)][i] if str(name) in remarks else "" for name in high.index}
+        parts = [_said(SCORES[str(n)].words, p, remark[str(n)]) for n, p in high.items() if p >= HIGH]
         if not parts:
-            parts = [f"highest in {str(high.index[0]).replace('_', ' ')} ({_percentile(high.iloc[0])})"]
+            first = str(high.index[0])
+            parts = [_said(f"highest in {first.replace('_', ' ')}", high.iloc[0], remark[first])]
         parts += _extremes(table.iloc[i], {name: values[i] for name, values in measured.items()}, extremes)
         if table["reason"].iloc[i]:
             parts.append(f"doubtful: {table['reason'].iloc[i]}")
@@ -40,8 +42,8 @@ def reasons(
     return words
 
 
-def _high(name: str, fraction: float, remark: str) -> str:
-    return f"{SCORES[name].words} ({_percentile(fraction)})" + (f": {remark}" if remark else "")
+def _said(words: str, fraction: float, remark: str) -> str:
+    return f"{words} ({_percentile(fraction)})" + (f": {remark}" if remark else "")
 
 
 def _percentile(fraction: float) -> str:

@@ -23,6 +23,8 @@ PANEL_INCH = (2.6, 1.3)
 INK, ERROR = "#1f4e79", "#b8cbe0"
 THUMBNAIL = 96  # pixels
 MARKED = {  # vacuum wavelength (Angstrom), side of the line on which its name stands
+    "Ly\N{GREEK SMALL LETTER ALPHA} ": (1215.7, "right"), " CIV": (1549.5, "left"), " CIII]": (1908.7, "left"),
+    " MgII": (2799.1, "left"),
     "[OII]": (3728.5, "left"), "H\N{GREEK SMALL LETTER BETA} ": (4862.7, "right"), " [OIII]": (5008.2, "left"),
     "H\N{GREEK SMALL LETTER ALPHA} ": (6564.6, "right"),
 }

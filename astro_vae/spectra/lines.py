@@ -52,11 +52,15 @@ NAMES = {
     "ha": "H-alpha", "sii_6718": "[SII] 6718", "sii_6733": "[SII] 6733",
 }
 FEATURES_AA = {
+    "Ly-alpha": 1215.67, "NV 1240": 1240.81, "SiIV 1397": 1396.76, "CIV 1549": 1549.48, "HeII 1640": 1640.42,
+    "CIII] 1909": 1908.73, "MgII 2799": 2799.12,
     "[OII] 3728": 3728.5, "[NeIII] 3870": 3869.86, "Ca K": 3934.77, "Ca H": 3969.59, "H-delta": 4102.89,
     "G band": 4305.6, "H-gamma": 4341.68, "[OIII] 4364": 4364.44, "FeII 4570": 4571.0, "HeII 4687": 4687.02,
     "H-beta": 4862.68, "[OIII] 4960": 4960.30, "[OIII] 5008": 5008.24, "Mg b": 5176.6, "FeII 5270": 5270.0,
     "HeI 5877": 5877.25, "Na D": 5894.6, "[OI] 6302": 6302.05, "[OI] 6366": 6365.54, "[NII] 6550": 6549.85,
     "H-alpha": 6564.61, "[NII] 6585": 6585.27, "[SII] 6718": 6718.29, "[SII] 6733": 6732.67, "[ArIII] 7138": 7137.77,
+    "CaII 8500": 8500.36, "CaII 8544": 8544.44, "CaII 8665": 8664.52, "[SIII] 9071": 9071.1, "[SIII] 9533": 9533.2,
+    "HeI 10833": 10833.31, "Pa-beta": 12821.6, "Pa-alpha": 18756.1,
 }
 """Vacuum wavelengths (Angstrom) of lines and bands of galaxies and nuclei, to name what is near a wavelength."""
 NEAR_AA = 8.0  # as far from a line something narrow is still near it

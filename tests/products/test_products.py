@@ -211,3 +211,5 @@ def test_reasons_name_what_is_extreme_and_what_is_doubtful() -> None:
         "the model redraws it badly (percentile 99.9)", "very large (100 arcsec)", "doubtful: resolved out",
     ]
     assert words[50] == "highest in reconstruction (percentile 51)"
+    where = {"reconstruction": [f"at pixel {i}" for i in range(n)]}
+    assert reasons(percentiles, table, EXTREMES, remarks=where)[50].endswith("(percentile 51): at pixel 50")
