@@ -29,7 +29,7 @@ from astro_vae.errors import UserError
         ("augment", ("draw_transforms", "apply", "PARENTS", "COLUMNS")),
         ("examples", ("make",)),
         ("export", ("attributes", "unit", "append")),
-        ("draw", ("grid", "known", "beside", "blank", "show", "thumbnail")),
+        ("draw", ("grid", "ways", "known", "beside", "blank", "show", "thumbnail", "PER_ROW", "SAMPLES")),
     ],
 )
 def test_every_kind_has_the_same_furniture(name: str, room: str, functions: tuple[str, ...]) -> None:

@@ -23,6 +23,10 @@ from astro_vae.settings_images import ViewSettings
 COLOURS = "inferno"
 GAMMA = 0.5  # linear colours would show the hot spots of a radio galaxy and hide its lobes
 PANEL_INCH = 1.25
+PER_ROW = 8
+"""Objects in a row of a gallery."""
+SAMPLES = (12, 2)
+"""Columns and rows of the samples of a label in a picture."""
 INK = "white"  # of what is written on an image
 ARROW = 0.16  # length of the arrows of the compass, by the side of a panel
 
@@ -68,6 +72,30 @@ def grid(
         figure.suptitle(suptitle, fontsize=9)
     with files.atomic(path) as partial:
         figure.savefig(partial, dpi=150, metadata={"Software": None} if path.suffix == ".png" else None)
+
+
+def ways(
+    path: Path, values: np.ndarray, *, names: Sequence[str], steps: Sequence[str], suptitle: str, **sky: Any
+) -> None:
+    """Write a picture of ways through images, a row for each; `sky` is what `known` returns.
+
+    Parameters
+    ----------
+    path : Path
+        The suffix says the format.
+    values : ndarray, shape (W, S, H, W)
+        Each step of each way.
+    names, steps : sequence of str
+        Of the ways and the steps.
+    suptitle : str
+    """
+    grid(path, np.concatenate(values), columns=len(steps), row_labels=[_broken(name) for name in names],
+         titles=steps, suptitle=suptitle, **sky)
+
+
+def _broken(name: str) -> str:
+    """Return the name of a way in lines that fit beside a row."""
+    return name.replace(" to ", "\nto ").replace(", ", "\n")
 
 
 def known(view: ViewSettings, objects: pd.DataFrame, n: int) -> dict[str, Any]:

@@ -10,8 +10,6 @@ import numpy as np
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
 
-PER_ROW = 8
-
 
 def draw_redrawn(
     inference: Inference, views: Views, rows: np.ndarray, label: np.ndarray, path: Path, *, titles: list[str],
@@ -34,7 +32,7 @@ def draw_redrawn(
     seen = _seen(views, rows)
     draw = views.kind.draw
     redrawn = _redrawn(inference, seen, label)
-    columns = min(PER_ROW, len(rows))
+    columns = min(draw.PER_ROW, len(rows))
     shown: list[Any] = []
     words: list[str] = []
     names: list[str] = []

@@ -22,8 +22,6 @@ from astro_vae.products.tracks import between_labels, write_tracks
 from astro_vae.settings import ProductSettings
 from astro_vae.trained import TrainedModel, thresholded
 
-SHOWN = 12  # samples of each label in a row of the picture
-ROWS = 2
 
 def generate(settings: ProductSettings, *, model: Path, prior: Path, out: Path) -> None:
     """Write samples of each label: samples.h5, samples.fits and samples.png, and the tours through the latents.
@@ -93,13 +91,13 @@ def picture(
     """Draw the first samples of each label; `labels` (n,) are those of the samples (n, *shape)."""
     shown, row_labels = [], []
     names, counts = np.unique(labels, return_counts=True)
-    columns = min(SHOWN, int(counts.min()))
+    room, pixel = trained.kind.draw, pd.DataFrame({"pixel_arcsec": [attributes.get("pixel_arcsec")]})
+    columns = min(room.SAMPLES[0], int(counts.min()))
     for name in sorted(names, key=(attributes["labels"] or [""]).index):
         of_label = samples[labels == name]
-        rows = max(1, min(ROWS, len(of_label) // columns))
+        rows = max(1, min(room.SAMPLES[1], len(of_label) // columns))
         shown.append(of_label[: rows * columns])
         row_labels += [name or "samples"] * rows
-    room, pixel = trained.kind.draw, pd.DataFrame({"pixel_arcsec": [attributes.get("pixel_arcsec")]})
     drawn = np.concatenate(shown)
     room.grid(
         path, drawn, columns=columns, row_labels=row_labels, **room.known(trained.view, pixel, len(drawn)),

@@ -55,12 +55,12 @@ def strongest_latents(inference: Inference, reference: Reference, label: int, n:
 def write_tours(inference: Inference, reference: Reference, trained: TrainedModel, folder: Path) -> None:
     """Write traversals.png, one picture per label."""
     room = trained.kind.draw
-    draw = partial(room.grid, **room.known(trained.view, pd.DataFrame(), STEPS))
+    draw = partial(room.ways, **room.known(trained.view, pd.DataFrame(), STEPS))
     names = inference.labels or ["all objects"]
     for label, name in enumerate(names):
         latents = strongest_latents(inference, reference, label)
-        tours = np.concatenate([traversal(inference, reference, label, k) for k in latents])
+        tours = np.stack([traversal(inference, reference, label, k) for k in latents])
         path = folder / ("traversals.png" if label == 0 else f"traversals_{label}.png")
-        draw(path, tours, columns=STEPS, row_labels=[f"latent {k}" for k in latents],
-             titles=[f"{step:+.1f} sd" for step in np.linspace(-WIDEST, WIDEST, STEPS)],
-             suptitle=f"{name}: one latent at a time, by standard deviations of real objects")
+        draw(path, tours, names=[f"latent {k}" for k in latents],
+             steps=[f"{step:+.1f} sd" for step in np.linspace(-WIDEST, WIDEST, STEPS)],
+             suptitle=f"{name}: one latent at a time, the strongest first, by standard deviations of real objects")

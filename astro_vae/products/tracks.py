@@ -157,13 +157,12 @@ def write_h5(
 def draw(
     path: Path, inference: Inference, tracks: Sequence[Track], trained: TrainedModel, attributes: Mapping[str, Any]
 ) -> None:
-    """Draw a row per track."""
-    room, steps = trained.kind.draw, len(tracks[0].z)
-    room.grid(
-        path, np.concatenate([track.decoded(inference) for track in tracks]), columns=steps,
-        row_labels=[track.name.replace(" to ", "\nto ").replace(", ", "\n") for track in tracks],
-        titles=[f"{fraction:.0%}" for fraction in tracks[0].fraction] * len(tracks),
-        suptitle="Straight ways through the latent space", **room.known(trained.view, pd.DataFrame(), steps),
+    """Draw the way of each track."""
+    room, fractions = trained.kind.draw, tracks[0].fraction
+    room.ways(
+        path, np.stack([track.decoded(inference) for track in tracks]), names=[track.name for track in tracks],
+        steps=[f"{fraction:.0%}" for fraction in fractions], suptitle="Straight ways through the latent space",
+        **room.known(trained.view, pd.DataFrame(), len(fractions)),
     )
 
 

@@ -88,9 +88,9 @@ COLUMNS = {
 EXTREMES = {
     "snr": ("very high S/N ({:.0f})", ""),
     "coverage": ("", "few valid bins ({:.2f} of the grid)"),
-    "ha_ew": ("strong H-alpha ({:.0f} Angstrom)", ""),
-    "oiii_ew": ("strong [OIII] 5008 ({:.0f} Angstrom)", ""),
-    "broad_ew": ("strong broad lines ({:.0f} Angstrom)", ""),
+    "ha_ew": ("strong H-alpha (equivalent width {:.0f} Angstrom)", ""),
+    "oiii_ew": ("strong [OIII] 5008 (equivalent width {:.0f} Angstrom)", ""),
+    "broad_ew": ("strong broad lines (equivalent width {:.0f} Angstrom)", ""),
     "d4000": ("large break at 4000 Angstrom ({:.2f})", "small break at 4000 Angstrom ({:.2f})"),
 }
 """What to say of an object by measured column: where it is among the highest, and where it is among the lowest."""
