@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -38,3 +39,13 @@ def modelled(columns: Mapping[str, Column], names: Iterable[str]) -> dict[str, C
         )
         for name in names
     }
+
+
+def ascii_text(text: str) -> str:
+    r"""Return a text as FITS can hold it: without accents, and other letters by their numbers, so that none are alike.
+
+    >>> ascii_text("S\u00e9rsic, H\u03b1")
+    'Sersic, H\\u03b1'
+    """
+    plain = "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+    return plain.encode("ascii", "backslashreplace").decode()

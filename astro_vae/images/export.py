@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from astro_vae.columns import ascii_text
+
 
 def attributes(contract: Mapping[str, Any]) -> dict[str, Any]:
     """Return what files of samples say of their values, by the contract of the model that they are drawn from."""
@@ -41,8 +43,8 @@ def append(
 
 def _describe(header: fits.Header, name: str, shape: tuple[int, ...], about: Mapping[str, Any]) -> None:
     """Say in the header of a cube of samples (n, *shape) of one label what they are."""
-    header["EXTNAME"] = ((name or "SAMPLES0").upper(), "extension name")
-    header["LABEL"] = (name, "class that the samples were asked for")
+    header["EXTNAME"] = (ascii_text(name or "SAMPLES0").upper(), "extension name")
+    header["LABEL"] = (ascii_text(name), "class that the samples were asked for")
     header["BUNIT"] = ("", "fraction of the brightness of each image's peak")
     header.update(_wcs(shape, about["pixel_arcsec"]))
 

@@ -19,7 +19,7 @@ from astropy.io.votable.exceptions import W03
 from astropy.io.votable.tree import CooSys
 from astropy.table import Table
 
-from astro_vae.columns import COLUMNS, Column
+from astro_vae.columns import COLUMNS, Column, ascii_text
 from astro_vae.errors import UserError
 from astro_vae.files import atomic
 
@@ -94,18 +94,29 @@ def _write_fits(table: pd.DataFrame, columns: Mapping[str, Column], path: Path, 
     plain = as_astropy(table, columns, {})
     for name, values in _plain(table).items():
         if values.dtype.kind == "U":  # FITS is ASCII
-            plain[name] = np.char.encode(values, "ascii", "replace")
+            plain[name] = _ascii(values)
+    plain.rename_columns(plain.colnames, [ascii_text(name) for name in plain.colnames])
     hdu = fits.table_to_hdu(plain)
     for number, name in enumerate(table.columns, start=1):
         # Cards of a keyword and a comment hold 68 characters; longer texts go on in CONTINUE cards.
-        hdu.header[f"TCOMM{number}"] = columns[name].description.encode("ascii", "replace").decode()
+        hdu.header[f"TCOMM{number}"] = ascii_text(columns[name].description)
         if columns[name].ucd:
             hdu.header[f"TUCD{number}"] = columns[name].ucd
     hdu.header["RADESYS"] = ("ICRS", "of the positions")
     for name, value in meta.items():
         if isinstance(value, (str, int, float)):
-            hdu.header[f"HIERARCH {name}"] = str(value) if isinstance(value, str) else value
+            hdu.header[f"HIERARCH {name}"] = ascii_text(value) if isinstance(value, str) else value
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+
+
+def _ascii(values: np.ndarray) -> np.ndarray:
+    """Return texts as bytes; those that all are ASCII at once."""
+    if not values.size:
+        return values.astype("S1")
+    try:
+        return np.char.encode(values, "ascii")
+    except UnicodeEncodeError:
+        return np.char.encode(np.array([ascii_text(one) for one in values.tolist()]), "ascii")
 
 
 def _write_parquet(table: pd.DataFrame, columns: Mapping[str, Column], path: Path, meta: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 from astropy.io import fits
 
 from astro_vae import model as models
+from astro_vae.columns import ascii_text
 from astro_vae.errors import UserError
 from astro_vae.files import atomic
 from astro_vae.products._inference import Inference
@@ -120,7 +121,7 @@ def write_fits(
         hdu = trained.kind.export.unit(track.decoded(inference), "", attributes)
         del hdu.header["LABEL"]
         hdu.header["EXTNAME"] = (f"TRACK{number}", "extension name")
-        hdu.header["TRACK"] = track.name.encode("ascii", "replace").decode()
+        hdu.header["TRACK"] = ascii_text(track.name)
         latents = _latents(inference, track)
         latents.header["EXTNAME"] = (f"LATENTS{number}", f"latents of the steps of TRACK{number}")
         hdus += [hdu, latents]
@@ -128,10 +129,10 @@ def write_fits(
 
 
 def _latents(inference: Inference, track: Track) -> fits.BinTableHDU:
-    names = np.array(_names(inference, track.labels), dtype=np.str_)
+    names = np.array([ascii_text(name) for name in _names(inference, track.labels)], dtype=np.str_)
     return fits.BinTableHDU.from_columns([
         fits.Column("FRACTION", "D", array=track.fraction),
-        fits.Column("LABEL", f"{max(names.dtype.itemsize // 4, 1)}A", array=np.char.encode(names, "ascii", "replace")),
+        fits.Column("LABEL", f"{max(names.dtype.itemsize // 4, 1)}A", array=np.char.encode(names, "ascii")),
         fits.Column("LOG_PRIOR", "D", array=inference.log_prior(track.z, track.labels)),
         fits.Column("Z", f"{track.z.shape[1]}E", array=track.z),
     ])

@@ -11,6 +11,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.units import Unit, UnrecognizedUnit
 
+from astro_vae.columns import ascii_text
 from astro_vae.settings_spectra import SpectrumViewSettings
 from astro_vae.spectra.resample import bin_centres
 
@@ -38,8 +39,8 @@ def unit(spectra: np.ndarray, label: str, about: Mapping[str, Any]) -> fits.BinT
         fits.Column("mask", f"{len(spectra)}L", array=np.isnan(flux)),  # specutils knows it by this name alone
     ])
     low, high = about["window_aa"]
-    hdu.header["EXTNAME"] = ((label or "SAMPLES0").upper(), "extension name")
-    hdu.header["LABEL"] = (label, "class that the samples were asked for")
+    hdu.header["EXTNAME"] = (ascii_text(label or "SAMPLES0").upper(), "extension name")
+    hdu.header["LABEL"] = (ascii_text(label), "class that the samples were asked for")
     words = (
         "WAVELENGTH is that in vacuum, in the rest frame. FLUX holds the spectra side by side. Its scale is nominal: "
         f"what a model draws has no brightness, and its median from {low:g} to {high:g} Angstrom is about 1. The unit "

@@ -53,8 +53,18 @@ def test_fits_comes_back_with_units_and_descriptions(written: tuple[pd.DataFrame
     assert header["TUCD2"] == "pos.eq.ra;meta.main"
     assert header["temperature"] == 7.5
     again = Table.read(path)
-    assert list(again["object_id"]) == ["3C 66B", "?land"]  # FITS is ASCII
+    assert list(again["object_id"]) == ["3C 66B", "Aland"]  # FITS is ASCII
     np.testing.assert_array_equal(np.ma.filled(again["noise"], np.nan), table["noise"])
+
+
+def test_names_that_fits_cannot_hold_stay_apart(tmp_path: Path) -> None:
+    table = pd.DataFrame({"object_id": ["x"], "p_H\u03b1": [0.1], "p_H\u03b2": [0.9], "S\u00e9rsic": ["H\u03b1"]})
+    write_catalog(table, {}, tmp_path / "t.fits", meta={"note": "\u03b1"})
+    with fits.open(tmp_path / "t.fits") as hdus:
+        hdus.verify("exception")
+        assert hdus[1].columns.names == ["object_id", "p_H\\u03b1", "p_H\\u03b2", "Sersic"]
+        assert hdus[1].data["Sersic"][0] == "H\\u03b1"
+    assert list(read_catalog(tmp_path / "t.parquet")) == list(table)
 
 
 def test_votable_comes_back_with_units_ucds_and_frame(written: tuple[pd.DataFrame, Path]) -> None:

@@ -174,7 +174,7 @@ def test_sdss_files_say_their_redshift_and_what_cannot_be_used_is_a_row(trained:
         reasons = made["reason"].where(made["status"] == "refused", "").to_dict()
         assert reasons.pop(names[0].removesuffix(".fits")) == ""
         assert reasons.pop(names[1].removesuffix(".fits")).startswith("outside the grid")
-        assert reasons.pop(names[2].removesuffix(".fits")).startswith("truncated")
+        assert "truncated" in reasons.pop(names[2].removesuffix(".fits"))
         assert reasons == {"lost": "no redshift: the rest frame is not known"}
 
 
