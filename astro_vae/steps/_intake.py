@@ -30,6 +30,7 @@ COLUMNS = {
     "published_part": Column("Part of the split that the survey published; empty where none"),
     "link": Column("Address of an archive's page on the object; empty where none", ucd="meta.ref.url"),
 }
+OF_SPLIT = ("part", "group")  # columns that the split adds to all tables
 WARNING = "warning"  # a key of the measurements; it becomes the reason of an object that is kept
 
 
@@ -77,13 +78,13 @@ def examine(
     link : function
         From a candidate to the address of an archive's page on it.
     """
-    ours = {**FIRST, **COLUMNS, **kind.cut.COLUMNS, **kind.measure.COLUMNS}
+    ours = {*FIRST, *COLUMNS, *kind.cut.COLUMNS, *kind.measure.COLUMNS, *OF_SPLIT}
     found = Examined(
         _plain({
             "object_id": candidate.object_id, "ra": candidate.ra, "dec": candidate.dec, "label": candidate.label,
             "published_part": candidate.part, "link": link(candidate), **kind.cut.known(candidate),
         }),
-        _plain({f"user_{name}" if name in ours else name: value for name, value in candidate.extra.items()}),
+        _plain({f"user_{name}" if name.lower() in ours else name: value for name, value in candidate.extra.items()}),
     )
     try:
         if candidate.values is None or candidate.reason:

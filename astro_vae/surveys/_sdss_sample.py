@@ -79,7 +79,8 @@ def read_sample(
     for name, others in NAMES.items():
         found = next((other for other in others if other in table), None)
         if found is None and name != "run2d":
-            raise UserError(f"{path}: needs a column '{name}'; found: {', '.join(found_columns)}")
+            commas = "; are its columns separated by commas?" if len(found_columns) == 1 else ""
+            raise UserError(f"{path}: needs a column '{name}'; found: {', '.join(found_columns)}{commas}")
         table[name] = table[found].str.strip() if found else ""
     for name in ("plate", "mjd", "fiber"):
         numbers = pd.to_numeric(table[name], errors="coerce")

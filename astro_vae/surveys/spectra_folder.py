@@ -28,7 +28,7 @@ READING = ("bad_bits", *TOLD)
 """Settings by which every file is read, whichever they are; new files are read by those of the training."""
 COLUMNS: dict[str, Column] = {}
 KNOWN = ("ra", "dec", "redshift", "ebv")  # columns of the table of labels that say more than a label
-SHORT = {"z": "redshift", "Z": "redshift"}  # other names of such columns, where the full one is not there
+SHORT = {"z": "redshift"}  # other names of such columns, where the full one is not there
 
 
 class Source(SourceSettings):

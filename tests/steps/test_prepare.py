@@ -177,13 +177,15 @@ def test_an_odd_file_at_the_start_does_not_decide_for_the_others(prepare: Prepar
 
 def test_columns_of_the_user_are_kept(prepare: Prepare, image: np.ndarray) -> None:
     made = prepare([
-        candidate("A", image, extra={"code": "100", "flux": 1.5, "n": 3, "noise": 7.0}),
+        candidate("A", image, extra={"code": "100", "flux": 1.5, "n": 3, "noise": 7.0, "Row": 5, "group": "x"}),
         candidate("B", image * 2, extra={"flux": None, "n": 4}),
     ])
     assert made.table["code"].tolist() == ["100", ""]
     assert made.table["n"].tolist() == [3, 4]
     np.testing.assert_array_equal(made.table["flux"], [1.5, np.nan])
     np.testing.assert_array_equal(made.table["user_noise"], [7.0, np.nan])
+    assert made.table["user_Row"][0] == 5  # FITS knows no capitals
+    assert made.table["user_group"].tolist() == ["x", ""]
     assert "own table" in made.columns["code"].description
 
 

@@ -122,6 +122,17 @@ def test_redshift_and_position_come_from_the_table_of_labels_or_the_file(tmp_pat
     assert seen(tmp_path)["a"].redshift == 0.2
 
 
+def test_columns_of_the_table_of_labels_are_known_in_any_case(tmp_path: Path) -> None:
+    table().write(tmp_path / "007.csv")
+    labels = tmp_path / "labels.csv"
+    labels.write_text("File,Label,Z,RA,DEC,EBV,Mass\n007,12,0.3,10,-5,0.1,11\n")
+    one = seen(tmp_path, labels=str(labels))["007"]
+    assert (one.label, one.redshift, one.ra, one.dec, one.ebv, one.extra) == ("12", 0.3, 10, -5, 0.1, {"Mass": 11})
+    labels.write_text("file;label\n007;a\n")
+    with pytest.raises(UserError, match="found: file;label; are its columns separated by commas"):
+        seen(tmp_path, labels=str(labels))
+
+
 def test_sdss_files_are_read_as_such(tmp_path: Path, write_spectrum: Callable[..., Path]) -> None:
     write_spectrum(tmp_path / "spec-0266-51602-0001.fits", variant="boss")
     one = seen(tmp_path)["spec-0266-51602-0001"]
