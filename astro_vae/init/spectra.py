@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from astro_vae.errors import UserError
+from astro_vae.errors import RefusedError, UserError
 from astro_vae.init.choose import Choice, conditions, training_size
 from astro_vae.init.look import Clock, Findings, Progress, counted_files, some
 from astro_vae.init.tell import about_files, about_labels, counted, span, unreadable
 from astro_vae.settings_spectra import GridSettings, SpectrumPrepareSettings, SpectrumViewSettings
+from astro_vae.spectra.cut import check
 from astro_vae.surveys import spectra_folder
 from astro_vae.surveys._spectrum_tables import SDSS
 from astro_vae.surveys.candidate import Candidate
@@ -56,9 +57,13 @@ def _seen(candidate: Candidate) -> dict[str, Any]:
     if candidate.values is None:
         return known | {"reason": candidate.reason or "unreadable"}
     spectrum = candidate.values.cleaned()
+    try:  # a missing redshift is told apart from these
+        check(spectrum, 0.0 if math.isnan(candidate.redshift) else candidate.redshift, candidate.ebv)
+    except RefusedError as refused:
+        return known | {"reason": str(refused)}
     good = spectrum.ivar > 0
     if good.sum() < 2:
-        return known | {"reason": "no valid pixel"}
+        return known | {"reason": "no valid pixel: all but one have no weight"}
     wave, snr = spectrum.wave_aa[good], spectrum.flux[good] * np.sqrt(spectrum.ivar[good])
     return known | {
         "in_air": spectrum.in_air, "low": wave[0], "high": wave[-1], "snr": float(np.median(snr)),

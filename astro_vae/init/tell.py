@@ -99,7 +99,7 @@ def about_labels(found: Findings) -> list[str]:
         said.append(f"no object has a label: do the names in {found.source.labels} match those of the files?")
     rare = [f"{name} ({n})" for name, n in counts.items() if n < FEW]
     if rare:
-        said.append(f"labels of fewer than {FEW} objects: {', '.join(rare)}")
+        said.append(f"labels of fewer than {FEW} objects, which no model is trained on: {', '.join(rare)}")
     return said
 
 
@@ -137,8 +137,9 @@ def span(values: pd.Series, unit: str) -> str:
     known = values.dropna().to_numpy(float)
     if not len(known):
         return "not known"
-    low, middle, high = np.percentile(known, [0, 50, 100])
-    said = f"{low:.4g}" if high <= low * 1.0001 else f"{low:.4g} to {high:.4g}, median {middle:.4g}"
+    low, middle, high = (f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+                         for value in np.percentile(known, [0, 50, 100]))
+    said = low if low == high else f"{low} to {high}, median {middle}"
     part = f" (known for {len(known)} of {len(values)})" if len(known) < len(values) else ""
     return f"{said} {unit}".strip() + part
 

@@ -22,6 +22,7 @@ COLUMNS = {
 VALUES_DEPEND_ON = ("grid", "extinction", "r_v", "sky_lines", "errors", "min_valid")
 """Settings that change the values that are stored."""
 
+HIGHEST_REDSHIFT = 20.0  # beyond all that is known of
 OUTSIDE, INVALID, SKY_LINE = 1, 2, 4
 """Bits of the stored mask: beyond the ends of the spectrum, no valid pixels, a line of the night sky."""
 
@@ -89,9 +90,7 @@ def take(
         With the reason why the spectrum cannot be used.
     """
     spectrum = candidate.values.cleaned()
-    _check(spectrum, candidate.redshift)
-    if candidate.ebv < 0:
-        raise RefusedError(f"E(B-V) below zero: {candidate.ebv:g}; leave it empty where it is not known")
+    check(spectrum, candidate.redshift, candidate.ebv)
     observed = spectrum.in_vacuum()
     sky = near_sky_lines(observed.wave_aa, settings)
     if settings.extinction != "none" and candidate.ebv > 0:
@@ -117,7 +116,16 @@ def near_sky_lines(wave_aa: np.ndarray, settings: SpectrumPrepareSettings) -> np
     return near
 
 
-def _check(spectrum: Spectrum, redshift: float) -> None:
+def check(spectrum: Spectrum, redshift: float, ebv: float) -> None:
+    """Raise a `RefusedError` for a cleaned spectrum as observed that cannot be brought to the rest frame.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    redshift : float
+    ebv : float
+        Galactic E(B-V), mag; NaN where it is not known.
+    """
     wave = spectrum.wave_aa
     if len(wave) < 2 or not wave[0] > 0:
         raise RefusedError("wavelengths: they must be positive, and two or more")
@@ -132,8 +140,10 @@ def _check(spectrum: Spectrum, redshift: float) -> None:
         raise RefusedError("no valid pixel: every flux is NaN, or has no weight (ivar 0, or an error that is not > 0)")
     if not math.isfinite(redshift):
         raise RefusedError("no redshift: the rest frame is not known")
-    if redshift <= -1:
-        raise RefusedError(f"no redshift: {redshift:g} is none")
+    if not -1 < redshift < HIGHEST_REDSHIFT:
+        raise RefusedError(f"no redshift: {redshift:g} is none; a velocity, or a sign for a missing value?")
+    if ebv < 0:
+        raise RefusedError(f"E(B-V) below zero: {ebv:g}; leave it empty where it is not known")
 
 
 def _layers(binned: Binned, in_sky: np.ndarray, min_valid: float) -> dict[str, np.ndarray]:

@@ -118,7 +118,7 @@ def test_labels_decide_what_is_conditioned_on() -> None:
     rare = images(label=["FRI"] * 20 + ["FRII"] * 17 + ["ring"] * 3)
     made = settings(found(rare))
     assert made.models["cvae"].labels == ("FRI", "FRII")
-    assert "labels of fewer than 5 objects: ring (3)" in odd(found(rare))
+    assert "labels of fewer than 5 objects, which no model is trained on: ring (3)" in odd(found(rare))
     assert not settings(found(images(label=["FRI"] * 39 + ["FRII"]))).models["cvae"].conditional
 
 

@@ -97,6 +97,19 @@ def test_nanometres_without_a_unit_are_told_and_nothing_is_written(spectra: Path
     assert not list(tmp_path.glob("*.yaml"))
 
 
+def test_velocities_and_signs_of_missing_values_are_told(spectra: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(tmp_path / "z.csv").assign(ebv=0.02)
+    table.loc[0, "z"], table.loc[1, "ebv"] = 30_000, -99
+    table.to_csv(tmp_path / "z.csv", index=False)
+    frame = pd.read_csv(spectra / "s2.csv")
+    frame.iloc[::-1].iloc[[0, 2, 1]].to_csv(spectra / "s2.csv", index=False)
+    said = init("own", "--spectra", "mine", "--labels", "z.csv")
+    assert "3 of 12 cannot be used" in said
+    assert "no redshift: 30000 is none; a velocity" in said
+    assert "E(B-V) below zero: -99" in said
+    assert "wavelengths: they must grow from pixel to pixel" in said
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
