@@ -155,7 +155,7 @@ def table(costs: list[Cost]) -> str:
     rows = [*costs, Cost("in all", "", sum(c.hours for c in costs), max(c.memory_gb for c in costs),
                          sum(c.disk_gb for c in costs), "one step after another")]
     lines += [
-        f"{c.step:<11}{c.model:<{width}}  {c.hours:>8.2f} {c.memory_gb:>10.1f} {c.disk_gb:>9.3f}  {c.known}"
+        f"{c.step:<11}{c.model:<{width}}  {c.hours:>8.3f} {c.memory_gb:>10.1f} {c.disk_gb:>9.3f}  {c.known}"
         for c in rows
     ]
     return "\n".join(lines)

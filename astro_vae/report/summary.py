@@ -9,7 +9,9 @@ from markupsafe import Markup
 
 from astro_vae.report.gather import ModelResults, SurveyResults
 from astro_vae.report.measures import Measure, flat
+from astro_vae.report.models_section import kind_words
 from astro_vae.report.words import number, plural, plus_minus
+from astro_vae.surveys import OWN_FILES
 
 Measures = Mapping[str, Measure]
 Card = dict[str, Any]
@@ -50,7 +52,8 @@ def summary(results: SurveyResults) -> dict[str, Any]:
 
 def _lead(results: SurveyResults) -> Markup:
     kept, labels = int((results.objects.table["row"] >= 0).sum()), results.objects.attributes.get("labels") or []
-    source = str(results.objects.attributes.get("survey", "")).replace("_", " ")
+    survey = str(results.objects.attributes.get("survey", ""))
+    source = "your own" if survey in OWN_FILES.values() else survey.replace("_", " ")
     known = f" labelled {', '.join(labels[:-1])}{' or ' if labels[1:] else ''}{labels[-1]}" if labels else ""
     names = f"{known} where the class is known," if known else ""
     return Markup("{} of {},{} seen by {}.").format(plural(kept, "object"), source, names,
@@ -138,8 +141,10 @@ def _against_references(results: SurveyResults, chosen: ModelResults, measures: 
         theirs = _error(flat(other.metrics))
         if other is not chosen and alike and ours and theirs and ours.value > 0:
             times = theirs.value / ours.value
-            yield Markup("Against principal components of as many latents ({}) its error is {} times {}.").format(
-                other.name, number(max(times, 1 / times), 2), "smaller" if times >= 1 else "larger")
+            much = Markup("{} times {}").format(number(max(times, 1 / times), 2), "smaller" if times > 1 else "larger")
+            yield Markup("Against {} of as many latents ({}) its error is {} ({} against {}).").format(
+                kind_words(other), other.name, much if abs(times - 1) >= 0.05 else "the same within 5 %",
+                number(ours.value), number(theirs.value))
 
 
 def _against_trivial(name: str, measures: Measures) -> Markup:

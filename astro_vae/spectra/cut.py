@@ -139,7 +139,9 @@ def check(spectrum: Spectrum, redshift: float, ebv: float) -> None:
     if not (spectrum.ivar > 0).any():
         raise RefusedError("no valid pixel: every flux is NaN, or has no weight (ivar 0, or an error that is not > 0)")
     if not math.isfinite(redshift):
-        raise RefusedError("no redshift: the rest frame is not known")
+        raise RefusedError(
+            "no redshift: the rest frame is not known; a table with the columns file and redshift may give it"
+        )
     if not -1 < redshift < HIGHEST_REDSHIFT:
         raise RefusedError(f"no redshift: {redshift:g} is none; a velocity, or a sign for a missing value?")
     if ebv < 0:

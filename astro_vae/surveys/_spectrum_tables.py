@@ -133,7 +133,8 @@ def _text_table(path: Path) -> Table:
     try:
         return Table.read(path, format=formats.get(path.suffix.lower(), "ascii"))
     except Exception as error:  # damage shows in many ways: ValueError, InconsistentTableError, YAMLError, …
-        raise UnreadableFileError(f"no table, or damaged ({type(error).__name__}: {error})") from None
+        first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")  # some go on for pages
+        raise UnreadableFileError(f"no table, or damaged: {type(error).__name__}: {first[:120]}") from None
 
 
 def _find(columns: dict[str, str], names: tuple[str, ...]) -> str | None:

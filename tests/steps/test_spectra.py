@@ -76,7 +76,8 @@ def test_the_object_file_has_flux_ivar_and_mask(objects: Objects) -> None:
 def test_refused_spectra_have_their_reasons(objects: Objects) -> None:
     refused = objects.table[objects.table["status"] == "refused"].set_index("object_id")["reason"]
     assert refused.to_dict() == {
-        "damaged": "empty file: 0 bytes", "lost": "no redshift: the rest frame is not known",
+        "damaged": "empty file: 0 bytes",
+        "lost": "no redshift: the rest frame is not known; a table with the columns file and redshift may give it",
     }
     assert {"redshift", "snr", "coverage", "ha_ew", "d4000", "line_class"} <= set(objects.columns)
 

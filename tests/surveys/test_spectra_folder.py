@@ -155,8 +155,11 @@ def test_files_that_are_no_spectra_say_why(tmp_path: Path) -> None:
     (tmp_path / "nohead.txt").write_text("4000.5 1.2 0.1\n4001.5 1.3 0.1\n")
     Table({"wave": [1.0, 2], "flux": [1.0, 2]}).write(tmp_path / "noerror.csv")
     Table({"wave": ["a", "b"], "flux": [1.0, 2], "error": [1.0, 1]}).write(tmp_path / "text.csv")
+    (tmp_path / "prose.txt").write_text("No table.\n\nBut lines of, one and more, words\n")
     found = seen(tmp_path)
+    assert "\n" not in found["prose"].reason
     for name, reason in {
+        "prose": "no table, or damaged: ",
         "empty": "empty file", "bad": "damaged or truncated FITS file", "nowave": "no column of wavelengths",
         "nohead": "no column of wavelengths: found col1, col2, col3; a header line must name it",
         "noerror": "no column of errors", "text": "column 'wave' is not of numbers",
