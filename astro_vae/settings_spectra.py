@@ -122,7 +122,7 @@ class SpectrumAugmentSettings(Section):
 
 
 def check_grids(prepare: SpectrumPrepareSettings, view: SpectrumViewSettings) -> None:
-    """Raise a `ValueError` where the bins of `view` are not the central ones of those that `prepare` stores."""
+    """Raise a `ValueError` where the bins of `view` are not the central ones stored, or its window is beyond them."""
     stored, seen = prepare.grid, view.grid
     step = stored.log_step
     start = stored.log_start + step * ((stored.bins - seen.bins) // 2)
@@ -133,3 +133,9 @@ def check_grids(prepare: SpectrumPrepareSettings, view: SpectrumViewSettings) ->
         )
     if seen.bins > stored.bins + 2 * prepare.margin:
         raise ValueError(f"view.grid.bins ({seen.bins}) are more than prepare stores; enlarge prepare.margin")
+    low, high = (10 ** (seen.log_start + seen.log_step * bin_) for bin_ in (0, seen.bins - 1))
+    if "window_aa" in view.model_fields_set and not (view.window_aa[0] < high and low < view.window_aa[1]):
+        raise ValueError(
+            f"view.window_aa ({view.window_aa[0]:g} to {view.window_aa[1]:g} Angstrom) lies outside the bins, which go "
+            f"from {low:.0f} to {high:.0f} Angstrom: choose a piece of continuum among these"
+        )

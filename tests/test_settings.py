@@ -206,6 +206,7 @@ def test_the_view_takes_the_grid_that_is_prepared() -> None:
         ({"view": {"grid": {"bins": 1200, "log_start": 3.53 - 100 * 0.00039}}}, ["enlarge prepare.margin"]),
         ({"view": {"frame": 96}}, ["surveys.first.view", "unknown setting 'frame'"]),
         ({"view": {"window_aa": [5000, 4000]}}, ["two growing wavelengths"]),
+        ({"view": {"window_aa": [530, 585]}}, ["530 to 585 Angstrom", "go from 3388 to 8310 Angstrom"]),
     ],
 )
 def test_mistakes_in_sections_of_spectra_are_refused(survey: dict[str, Any], words: list[str]) -> None:
