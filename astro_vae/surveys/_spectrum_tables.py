@@ -29,7 +29,10 @@ ERROR = (
 IVAR = ("ivar", "flux_ivar", "invvar", "inverse_variance", "weight")
 SDSS = ("spec-", (".fits", ".fits.gz"))  # how names of files of that survey begin and end
 SDSS_NAME = re.compile(r"spec-\d+-\d+-\d+\.fits(\.gz)?")
-ANGSTROM = re.compile(r"\b(A|AA|Ang|[aA]ngstroms|ANGSTROMS?)\b")  # as headers write it, whose "A" is no ampere
+SPELLINGS = {  # of units in headers, whose "A" is no ampere
+    re.compile(r"\b(A|AA|Ang|[aA]ngstroms|ANGSTROMS?)\b"): "Angstrom", re.compile(r"\bergs\b"): "erg",
+    re.compile(r"\b(FLAM|flam)\b"): "erg Angstrom-1 s-1 cm-2",
+}
 SHORTEST_AA = 1000.0  # a table without a unit that ends below this is hardly in Angstrom
 MAX_TEXT = 2**26  # bytes of a text table
 KEYWORDS = {"redshift": ("Z", "REDSHIFT"), "ra": ("RA", "RA_TARG"), "dec": ("DEC", "DEC_TARG")}
@@ -213,9 +216,11 @@ def _in_unit(table: Table, name: str, unit: str, wanted: str, said: str, values:
     """Return a column, or a value in its unit, in the wanted unit; where it has none, `said` is the setting of it."""
     from astropy import units
 
-    own = str(table[name].unit or unit)
+    own = known = str(table[name].unit or unit)
+    for spelling, standard in SPELLINGS.items():
+        known = spelling.sub(standard, known)
     try:
-        factor = units.Unit(ANGSTROM.sub("Angstrom", own)).to(units.Unit(wanted))
+        factor = units.Unit(known).to(units.Unit(wanted))
     except (ValueError, TypeError):
         remedy = "mend the unit in the file" if table[name].unit else f"mend source.{said}"
         raise UnreadableFileError(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy import units
+from astropy.io import fits
 from astropy.table import Table
 
 from astro_vae.errors import UserError
@@ -81,6 +82,20 @@ def test_angstrom_is_known_however_it_is_written(tmp_path: Path, unit: str) -> N
     spectrum = seen(tmp_path)["a"].values
     np.testing.assert_allclose(spectrum.wave_aa, WAVE)
     np.testing.assert_allclose(spectrum.flux, FLUX)
+
+
+@pytest.mark.parametrize("unit", [
+    "1E-17 erg/cm^2/s/Ang", "1e-17 ergs/s/cm^2/Angstrom", "10**(-17) erg cm**(-2) s**(-1) angstrom**(-1)", "1e-17 FLAM",
+    "10**(-17)erg.cm**(-2).s**(-1).angstrom**(-1)", "1e-13 W / (m2 um)",
+])
+def test_units_of_flux_are_known_as_archives_write_them(tmp_path: Path, unit: str) -> None:
+    columns = {"WAVE": (WAVE, "Angstrom"), "FLUX": (FLUX, unit), "ERR": (np.full(500, 0.5), unit)}
+    made = [fits.Column(name, "500D", unit=one, array=values[None]) for name, (values, one) in columns.items()]
+    fits.BinTableHDU.from_columns(made).writeto(tmp_path / "a.fits")  # one row of vectors, as of ESO
+    spectrum = seen(tmp_path)["a"].values
+    scale = 1000.0 if unit.startswith("1e-13") else 1.0
+    np.testing.assert_allclose(spectrum.flux, scale * FLUX, rtol=1e-6)
+    np.testing.assert_allclose(spectrum.ivar, 4 / scale**2, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("factor", "unit"), [(0.1, "nm"), (1e-4, "um")])
