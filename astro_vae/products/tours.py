@@ -12,17 +12,20 @@ from astro_vae.products._inference import Inference
 from astro_vae.products.priors import Reference
 from astro_vae.trained import TrainedModel
 
-STEPS = 9
-WIDEST = 2.5  # a traversal goes this many standard deviations of the real objects to either side
+PERCENTILES = (1, 5, 15, 30, 50, 70, 85, 95, 99)  # of real objects, that a traversal goes through
 LATENTS = 8
 CANDIDATES = 256  # references among which a typical one is looked for
 
 
-def traversal(inference: Inference, reference: Reference, label: int, latent: int, steps: int = STEPS) -> np.ndarray:
-    """Return mean objects (steps, *shape) as one latent goes from low to high, the others those of a typical object."""
+def traversal(inference: Inference, reference: Reference, label: int, latent: int) -> np.ndarray:
+    """Return mean objects (steps, *shape) as one latent goes from low to high, the others those of a typical object.
+
+    It goes through percentiles of real objects: latents have long tails on one side, so that as many standard
+    deviations to the other would lead to where no object is.
+    """
     of_label = reference.z[reference.label == label]
-    z = np.repeat(typical(inference, reference, label)[None], steps, axis=0)
-    z[:, latent] = of_label[:, latent].mean() + np.linspace(-WIDEST, WIDEST, steps) * of_label[:, latent].std()
+    z = np.repeat(typical(inference, reference, label)[None], len(PERCENTILES), axis=0)
+    z[:, latent] = np.percentile(of_label[:, latent], PERCENTILES)
     return _decoded(inference, z, label)
 
 
@@ -55,12 +58,12 @@ def strongest_latents(inference: Inference, reference: Reference, label: int, n:
 def write_tours(inference: Inference, reference: Reference, trained: TrainedModel, folder: Path) -> None:
     """Write traversals.png, one picture per label."""
     room = trained.kind.draw
-    draw = partial(room.ways, **room.known(trained.view, pd.DataFrame(), STEPS))
+    draw = partial(room.ways, **room.known(trained.view, pd.DataFrame(), len(PERCENTILES)))
     names = inference.labels or ["all objects"]
     for label, name in enumerate(names):
         latents = strongest_latents(inference, reference, label)
         tours = np.stack([traversal(inference, reference, label, k) for k in latents])
         path = folder / ("traversals.png" if label == 0 else f"traversals_{label}.png")
         draw(path, tours, names=[f"latent {k}" for k in latents],
-             steps=[f"{step:+.1f} sd" for step in np.linspace(-WIDEST, WIDEST, STEPS)],
-             suptitle=f"{name}: one latent at a time, the strongest first, by standard deviations of real objects")
+             steps=[f"{percent} %" for percent in PERCENTILES],
+             suptitle=f"{name}: one latent at a time, the strongest first, through the percentiles of real objects")

@@ -21,9 +21,10 @@ from astro_vae.products._inference import Inference
 from astro_vae.products._sample_files import primary_hdu, sample_attributes, sample_table, write_objects
 from astro_vae.products.catalog import read_catalog
 from astro_vae.products.priors import Reference, load_prior
-from astro_vae.products.tours import STEPS, strongest_latents, typical
+from astro_vae.products.tours import strongest_latents, typical
 from astro_vae.trained import TrainedModel
 
+STEPS = 9
 PAIRS = 3  # of labels that are joined, at most
 EDGES = (0.05, 0.95)  # quantiles of a latent between which a model without two labels is looked at
 SEED = 0  # in the header of files; nothing is drawn

@@ -157,6 +157,7 @@ def known(view: SpectrumViewSettings, objects: pd.DataFrame, n: int) -> dict[str
     objects : DataFrame
         Not looked at.
     n : int
+        Number of panels; not looked at, since all spectra share their bins.
     """
     low, high = view.window_aa
     return {"wave_aa": bin_centres(view.grid), "scale": f"its median from {low:g} to {high:g} Å"}

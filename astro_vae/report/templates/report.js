@@ -133,4 +133,16 @@
     const row = rows.find((r) => r.cells[2].dataset.v === figure.dataset.id);
     if (row) look(row);
   }));
+
+  const whole = document.getElementById("whole");
+  all("figure.wide img").forEach((picture) => {
+    const open = () => {
+      Object.assign(whole.querySelector("img"), { src: picture.src, alt: picture.alt });
+      whole.showModal();
+    };
+    picture.tabIndex = 0;
+    picture.addEventListener("click", open);
+    picture.addEventListener("keydown", (event) => { if (event.key === "Enter") open(); });
+  });
+  whole.addEventListener("click", () => whole.close());
 })();
