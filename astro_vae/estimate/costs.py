@@ -165,9 +165,8 @@ def legend(device: str) -> str:
     """Say what measured and assumed mean."""
     lines = [
         "measured: by the step itself on a few simulated objects, on this machine as busy as it is now,",
-        f"  with {threads()} thread{'s' * (threads() > 1)}; a training that ends early takes less. Memory is the size of "
-        "the data",
-        "  and, beside it, what such steps were seen to take.",
+        f"  with {threads()} thread{'s' * (threads() > 1)}; a training that ends early takes less. Memory is the size",
+        "  of the data and, beside it, what such steps were seen to take.",
         f"assumed: {DOWNLOAD_RATE / 1e6:.0f} MB/s of downloads, {START:.0f} s to start a step, and for the other steps",
         "  what they take for a thousand objects. Disk: examples are packed as simulated ones are; noisier images,",
         "  without a threshold, take up to ten times as much.",

@@ -94,7 +94,7 @@ def _write_fits(table: pd.DataFrame, columns: Mapping[str, Column], path: Path, 
     plain = as_astropy(table, columns, {})
     for name, values in _plain(table).items():
         if values.dtype.kind == "U":  # FITS is ASCII
-            plain[name] = _ascii(values)
+            plain[name] = np.array([ascii_text(one) for one in values.tolist()], dtype=np.bytes_)
     plain.rename_columns(plain.colnames, [ascii_text(name) for name in plain.colnames])
     hdu = fits.table_to_hdu(plain)
     for number, name in enumerate(table.columns, start=1):
@@ -107,16 +107,6 @@ def _write_fits(table: pd.DataFrame, columns: Mapping[str, Column], path: Path, 
         if isinstance(value, (str, int, float)):
             hdu.header[f"HIERARCH {name}"] = ascii_text(value) if isinstance(value, str) else value
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
-
-
-def _ascii(values: np.ndarray) -> np.ndarray:
-    """Return texts as bytes; those that all are ASCII at once."""
-    if not values.size:
-        return values.astype("S1")
-    try:
-        return np.char.encode(values, "ascii")
-    except UnicodeEncodeError:
-        return np.char.encode(np.array([ascii_text(one) for one in values.tolist()]), "ascii")
 
 
 def _write_parquet(table: pd.DataFrame, columns: Mapping[str, Column], path: Path, meta: dict[str, Any]) -> None:
