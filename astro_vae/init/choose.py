@@ -146,15 +146,21 @@ def _source(found: Findings, grid: float | None, sizes: Sizes) -> list[Choice]:
         names = ", ".join(found.planes.most_common(1)[0][0])
         number = int(names.split(" ")[0].rstrip(","))
         chosen.append(Choice("source.hdu", number, f"the files have several images ({names})", off=True))
-    good = sum(not fault for _, fault in found.files)
-    arrived = good / (len(found.files) + found.unmatched)
-    if arrived < given.min_fraction:
-        chosen.append(Choice("source.min_fraction", math.floor(arrived * 100) / 100,
-                             f"{found.unmatched} labels without a file, {len(found.files) - good} links or odd files"))
+    chosen += absent(found)
     if grid:
         low, high = images["pixel_arcsec"].min(), images["pixel_arcsec"].max()
         chosen.append(Choice("source.grid_arcsec", grid, f"pixels are {low:.3g} to {high:.3g} arcsec wide: one grid"))
     return chosen + _said_by_hand(images, grid)
+
+
+def absent(found: Findings) -> list[Choice]:
+    """Return the fraction of files that must be there, where names without a file would end the run."""
+    good = sum(not fault for _, fault in found.files)
+    arrived = good / (len(found.files) + found.unmatched)
+    if arrived >= found.source.min_fraction:
+        return []
+    return [Choice("source.min_fraction", math.floor(arrived * 100) / 100,
+                   f"{found.unmatched} labels without a file, {len(found.files) - good} links or odd files")]
 
 
 def _one_kind(found: Findings) -> Choice:

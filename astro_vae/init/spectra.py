@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from astro_vae.errors import RefusedError, UserError
-from astro_vae.init.choose import Choice, conditions, training_size
+from astro_vae.init.choose import Choice, absent, conditions, training_size
 from astro_vae.init.look import Clock, Findings, Progress, counted_files, some
 from astro_vae.init.tell import about_files, about_labels, counted, span, unreadable
 from astro_vae.settings_spectra import GridSettings, SpectrumPrepareSettings, SpectrumViewSettings
@@ -163,6 +163,7 @@ def choose(found: Findings) -> list[Choice]:
         Choice("source.survey", source.survey), Choice("source.path", source.path),
         *([Choice("source.labels", source.labels)] if source.labels else []),
         *([Choice("source.follow_links", True)] if source.follow_links else []),
+        *absent(found),
         Choice("source.wavelengths", "header", "or air, or vacuum, which is taken where headers of tables do not say "
                "it", off=True),
         *_grid(spectra),

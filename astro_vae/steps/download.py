@@ -38,13 +38,14 @@ def download(source: SourceSettings, *, folder: Path, out: Path, execution: Exec
     absent.unlink(missing_ok=True)
     if arrived.mean() < source.min_fraction:
         first = manifest[~arrived].iloc[0]
+        own = source.survey in surveys.OWN_FILES.values()  # nothing will arrive there by asking again
+        remedy = "Mend the names in your table" if own else "Run the same command again to go on"
         with atomic(absent) as partial:
             manifest[~arrived].to_csv(partial, index=False)
         raise UserError(
             f"{source.survey}: {arrived.sum()} of {len(manifest)} files arrived, fewer than "
             f"source.min_fraction = {source.min_fraction}; the first that did not: {first['address']} "
-            f"({first['reason']}), all of them: {absent}. Run the same command again to go on, or lower "
-            "source.min_fraction"
+            f"({first['reason']}), all of them: {absent}. {remedy}, or lower source.min_fraction"
         )
     with atomic(out) as partial:
         manifest.to_csv(partial, index=False)

@@ -97,6 +97,18 @@ def test_nanometres_without_a_unit_are_told_and_nothing_is_written(spectra: Path
     assert not list(tmp_path.glob("*.yaml"))
 
 
+def test_names_without_a_file_do_not_end_the_run(
+    spectra: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (0, 1, 2):
+        (spectra / f"s{number}.csv").unlink()
+    said = init("own", "--spectra", "mine", "--labels", "z.csv")
+    assert "3 of the names in" in said
+    assert load_settings(tmp_path / "own.yaml").surveys["own"].source.min_fraction == 0.75
+    prepared(tmp_path / "own.yaml", tmp_path)
+    assert "9 of 12 candidates kept" in capsys.readouterr().out
+
+
 def test_velocities_and_signs_of_missing_values_are_told(spectra: Path, tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "z.csv").assign(ebv=0.02)
     table.loc[0, "z"], table.loc[1, "ebv"] = 30_000, -99

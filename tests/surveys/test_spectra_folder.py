@@ -15,6 +15,7 @@ from astropy.table import Table
 from astro_vae.errors import UserError
 from astro_vae.settings import ExecutionSettings
 from astro_vae.spectra.measure import DENSITY_UNIT
+from astro_vae.steps.download import download
 from astro_vae.surveys.candidate import Candidate
 from astro_vae.surveys.spectra_folder import Source, candidates, obtain
 
@@ -186,3 +187,13 @@ def test_files_that_are_no_spectra_say_why(tmp_path: Path) -> None:
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no spectra; known endings"):
         seen(tmp_path)
+
+
+def test_names_without_a_file_are_to_be_mended(tmp_path: Path) -> None:
+    table().write(tmp_path / "a.csv")
+    (tmp_path / "l.csv").write_text("file,label\nb,x\n")
+    source = Source.model_validate({
+        "survey": "spectra_folder", "path": str(tmp_path), "labels": str(tmp_path / "l.csv"),
+    })
+    with pytest.raises(UserError, match=r"1 of 2 files .*named in .*l.csv, .* Mend the names in your table, or lower"):
+        download(source, folder=tmp_path / "data", out=tmp_path / "m.csv", execution=ExecutionSettings())
