@@ -12,6 +12,7 @@ import pandas as pd
 from astro_vae import model as models
 from astro_vae.classifier import load_classifier
 from astro_vae.compare import row_of
+from astro_vae.errors import UserError
 from astro_vae.files import step_lock, write_json
 from astro_vae.objects import open_objects
 from astro_vae.products import quality
@@ -45,12 +46,18 @@ def evaluate(
     classifier : Path
         Folder of the independent classifier.
     out : Path
+
+    Raises
+    ------
+    UserError
+        If `settings.normal_labels` names a label that no object has.
     """
     trained = models.load(folder)
     inference = Inference(trained, load_prior(folder / models.PRIOR)[0], refine=settings.refine)
     with step_lock(out.parent, "evaluate"):
         views = Views(objects, split, trained)
         catalog = _aligned(read_catalog(folder / "latents.parquet"), views.table)
+        _check_labels(settings.normal_labels, catalog)
         metrics = {
             "model": folder.name, "type": trained.contract["settings"]["type"], "latents": trained.module.n_latents,
             "parameters": sum(tensor.numel() for tensor in trained.module.state_dict().values()),
@@ -69,6 +76,13 @@ def evaluate(
 def _aligned(catalog: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the catalog in the order of the object table."""
     return catalog.set_index("object_id", drop=False).loc[table["object_id"]].reset_index(drop=True)
+
+
+def _check_labels(normal: Sequence[str], catalog: pd.DataFrame) -> None:
+    known = sorted(set(catalog["label"].dropna()) - {""})
+    for name in normal:
+        if name not in known:
+            raise UserError(f"products.normal_labels: no object has the label '{name}'; known: {', '.join(known)}")
 
 
 def _parts(inference: Inference, views: Views, catalog: pd.DataFrame, n: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from astropy.wcs import WCS
 from regions import Regions
 
 from astro_vae import model as models
+from astro_vae.errors import UserError
 from astro_vae.evaluate import evaluate
 from astro_vae.files import read_json, write_json
 from astro_vae.images.measure import EXTREMES
@@ -192,6 +193,14 @@ def test_samples_are_judged_beside_real_objects(
     table = all_made["conditional"].table("latents")
     real = table["label"][(table["part"] == "test") & table["label"].isin(["single", "double"])]
     assert found["classifier_on_real_test"]["all"]["value"] == pytest.approx((real == "single").mean())
+
+
+def test_ordinary_labels_that_no_object_has_are_told(survey, all_made, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"normal_labels": ("single", "duoble")})
+    with pytest.raises(UserError, match="no object has the label 'duoble'; known: double, "):
+        evaluate(settings, folder=all_made["conditional"].folder, objects=survey.objects, split=survey.split,
+                 classifier=tmp_path, out=tmp_path / "metrics.json")
+    assert not (tmp_path / "metrics.json").exists()
 
 
 def test_objects_without_positions_are_ranked_all_the_same(survey_without_positions, tmp_path: Path) -> None:
