@@ -13,8 +13,9 @@ from astro_vae.vae.refine import refined
 FLOOR = 0.02
 """Fractional error in the fit, so that a few bright objects do not bend the surface to their noise."""
 
-BEND_RIDGE, PRODUCT_RIDGE = 300.0, 1e3
-"""Ridges of bends and of products, in units of an inverse variance, for a dimension of mean variance."""
+BEND_RIDGE, PRODUCT_RIDGE = 15.0, 50.0
+"""Ridges of a bend and of a product by how many of them there are, as inverse variances, for a dimension of mean
+variance and a latent that moves the data as much as the others do: the more there are, the less each may say."""
 
 CAUTION = 30.0
 """Factor by which errors count less than the prior of the latents in the fit.
@@ -37,7 +38,8 @@ def curved(
 
     In turn, the latents of each object take a few damped Gauss-Newton steps at the same surface, and the surface is
     fitted by ridge regression, each dimension alone, at the same latents. The ridges of bends and products are those
-    of coefficients that scatter as the data do: larger where the linear path varies less.
+    of coefficients that scatter as the data do: larger in dimensions where the linear path varies less, and for latents
+    by which it varies less.
 
     Parameters
     ----------
@@ -55,10 +57,7 @@ def curved(
     weight = with_floor(x, weight)
     data, ivar = torch.from_numpy(x), torch.from_numpy(weight)
     z = start.double().posterior(data, ivar).mu
-    n_products = len(path.coefficients) - n_latents
-    scatter = (start.loadings**2).sum(dim=0).numpy()
-    scatter = np.maximum(scatter / scatter.mean(), 1e-6)  # dimensions without data have none
-    bent = np.repeat([BEND_RIDGE, PRODUCT_RIDGE], [n_latents, n_products]) * copies / scatter[:, None]
+    bent = copies * _ridges(start.loadings.numpy())
     ridge = np.concatenate([np.full((size, 1 + n_latents), RIDGE), bent], axis=1)
     for _ in range(iterations):
         features = torch.cat([torch.ones_like(z[:, :1]), z, bends_and_products(z)], dim=1)
@@ -70,3 +69,15 @@ def curved(
     rows = np.random.default_rng(seed).choice(len(z), ANCHORS, replace=len(z) < ANCHORS)
     path.anchors.copy_(z[torch.from_numpy(rows)])
     return path.float()
+
+
+def _ridges(loadings: np.ndarray) -> np.ndarray:
+    """Return the ridge of each bend and product of latents in each dimension (D, K (K + 1) / 2), by loadings (K, D)."""
+    strength = np.linalg.norm(loadings, axis=1)
+    strength = np.maximum(strength, 1e-3 * strength.max())  # of a latent that moves nothing
+    strength = strength / np.exp(np.log(strength).mean())
+    first, second = np.triu_indices(len(loadings), k=1)
+    of_coefficients = np.concatenate([BEND_RIDGE / strength**2, PRODUCT_RIDGE / (strength[first] * strength[second])])
+    scatter = (loadings**2).sum(axis=0)
+    scatter = np.maximum(scatter / scatter.mean(), 1e-6)  # dimensions without data have none
+    return np.asarray(len(of_coefficients) * of_coefficients / scatter[:, None])
