@@ -24,19 +24,19 @@ class Step:
 
 STEPS = {
     "download": Step(1, ("source",)),
-    "prepare": Step(2, ("source", "prepare")),
+    "prepare": Step(3, ("source", "prepare")),
     "split": Step(1, ("split",)),
     "augment": Step(1, ("view", "augment")),
     "classifier": Step(2, ("view", "augment", "classifier")),
-    "train": Step(3, ("view", "augment"), model=True),
+    "train": Step(4, ("view", "augment"), model=True),
     "fit-prior": Step(1, ("products.prior", "products.refine")),
-    "encode": Step(3, ("products.rotations", "products.draws", "products.likelihood_power", "products.refine")),
-    "generate": Step(2, ("products.samples_per_label", "products.samples_seed")),
+    "encode": Step(4, ("products.rotations", "products.draws", "products.likelihood_power", "products.refine")),
+    "generate": Step(3, ("products.samples_per_label", "products.samples_seed")),
     "rank": Step(
-        5, ("products.rotations", "products.neighbours", "products.combined", "products.top", "products.refine")
+        6, ("products.rotations", "products.neighbours", "products.combined", "products.top", "products.refine")
     ),
     "evaluate": Step(
-        5, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed",
+        6, ("products.bootstrap", "products.normal_labels", "products.samples_per_label", "products.samples_seed",
             "products.refine"),
     ),
     "compare": Step(4),
