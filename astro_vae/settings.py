@@ -132,8 +132,9 @@ class ExecutionSettings(Section):
     downloads: int = setting(4, "Files fetched at the same time.", ge=1, le=16)
     blocks: int = setting(
         1, "Jobs that share the files of a survey in the step prepare; 8 or so where they are many thousands. The "
-        "objects are the same, byte for byte, but with another number they are made again. For sdss, first and "
-        "the simulated surveys; the others are one job.", unit="job", ge=1, le=1000,
+        "objects are the same, byte for byte, but with another number they are made again. For sdss, first, "
+        "the simulated surveys and folders of your own, mosaics too; the others are one job.", unit="job", ge=1,
+        le=1000,
     )
     scratch: str | None = setting(
         None, "Folder on the disk of a compute node, such as $TMPDIR, that a training copies its examples to and "

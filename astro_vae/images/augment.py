@@ -142,7 +142,8 @@ def apply(
     _check_physical(values, transforms)
     images = _finite(values, parent_rows)
     maps = matrices(transforms, values.shape[-1], out_size)
-    out = _warp(images, maps, out_size, INTERPOLATIONS[settings.interpolation])
+    out = np.empty((len(images), out_size, out_size), values.dtype)
+    _warp(images, maps, out, INTERPOLATIONS[settings.interpolation])
     _change_brightness(out, transforms, noise)
     return out
 
@@ -169,7 +170,9 @@ def turn(
     angles = np.broadcast_to(np.asarray(angles_deg, dtype=float), len(values))
     ones, still = np.ones(len(values)), np.zeros((len(values), 2))
     maps = _inverse_maps(angles, ones, ones, still, in_size=values.shape[-1], out_size=out_size)
-    return _warp(_finite(values, np.arange(len(values))), maps, out_size, INTERPOLATIONS[interpolation])
+    out = np.empty((len(values), out_size, out_size), values.dtype)
+    _warp(_finite(values, np.arange(len(values))), maps, out, INTERPOLATIONS[interpolation])
+    return out
 
 
 def _check_physical(values: np.ndarray, transforms: pd.DataFrame) -> None:
@@ -192,14 +195,12 @@ def _finite(values: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
     return [used[row] for row in rows.tolist()]
 
 
-def _warp(images: list[np.ndarray], maps: np.ndarray, size: int, method: int) -> np.ndarray:
-    """Warp each image by its map: (n, size, size)."""
-    out = np.empty((len(images), size, size), images[0].dtype if images else np.uint8)
+def _warp(images: list[np.ndarray], maps: np.ndarray, out: np.ndarray, method: int) -> None:
+    """Warp each image by its map into its place in `out` (n, size, size)."""
     cv2.setNumThreads(1)  # threads over images scale better than threads within one
     flags = method | cv2.WARP_INVERSE_MAP
     for image, inverse, target in zip(images, maps, out, strict=True):
-        cv2.warpAffine(image, inverse, (size, size), target, flags, cv2.BORDER_CONSTANT, 0)
-    return out
+        cv2.warpAffine(image, inverse, target.shape, target, flags, cv2.BORDER_CONSTANT, 0)
 
 
 def _change_brightness(out: np.ndarray, transforms: pd.DataFrame, noise: np.ndarray | None) -> None:

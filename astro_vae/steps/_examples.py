@@ -22,7 +22,10 @@ from astro_vae.settings import AnyAugmentSettings, AnyViewSettings, section_clas
 from astro_vae.steps._blocks import BLOCK_ROWS, WINDOW_BLOCKS, Blocks, free_memory
 
 PARTS = ("train", "validation", "test", "dropped")
-PIECE_ROWS = 32  # frames between warp and view then stay in the cache of the processor
+# Rows that are transformed and viewed in one go. A go costs half a millisecond to one in slices of tables and the like.
+# Measured against 32 rows, 256 take 22 % less time for spectra of 1000 bins, 30 to 40 % less for 8-bit images, and up
+# to 12 % less for images in Jy/beam. With 512 these lose that again: warped, images of 150 pixels are then 46 MB.
+PIECE_ROWS = 256
 
 
 class Maker:
@@ -58,15 +61,16 @@ class Maker:
         examples = np.asarray(examples, dtype=np.int64)
         transforms, parents = self.transforms.iloc[examples], self._parents[examples]
         table = self._table.iloc[transforms["parent"].to_numpy()]
+        piece = max(1, min(PIECE_ROWS, -(-len(examples) // self.threads)))
 
         def part(start: int) -> np.ndarray:
-            rows = slice(start, start + PIECE_ROWS)
+            rows = slice(start, start + piece)
             return self._make(
                 self._values, parents[rows], table.iloc[rows], transforms.iloc[rows], self.view, self.augment,
                 scaled=self.scaled,
             )
 
-        starts = range(0, max(len(examples), 1), PIECE_ROWS)
+        starts = range(0, max(len(examples), 1), piece)
         if self.threads == 1 or len(starts) == 1:
             return np.concatenate([part(start) for start in starts])
         with ThreadPoolExecutor(self.threads) as pool:

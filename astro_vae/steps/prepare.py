@@ -91,6 +91,11 @@ def prepare_block(
     block : Block
     out : Path
         The part.
+
+    Raises
+    ------
+    UserError
+        If the survey is not read in blocks, or its files have not been listed.
     """
     (scaled, unit), examined = _examined(source, settings, folder, manifest, block)
     kind = kinds.kind(surveys.survey(source.survey).KIND)
@@ -109,6 +114,8 @@ def _examined(
     source: SourceSettings, settings: AnyPrepareSettings, folder: Path, manifest: Path, block: Block = WHOLE
 ) -> tuple[tuple[bool, str], Iterator[Examined]]:
     """Return what most candidates are, (scaled, unit), and what is found of each in a block."""
+    if block != WHOLE and not surveys.in_blocks(source.survey):
+        raise UserError(f"{source.survey}: not read in blocks; prepare it as a whole, by the step 'prepare'")
     survey, listed = surveys.survey(source.survey), _read_manifest(manifest)
     (scaled, unit), candidates = _peek(survey.candidates(source, folder, listed))
     if block != WHOLE:  # what most candidates are is asked of the survey as a whole, whatever the block

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astro_vae.surveys._fits_file import UnreadableFileError, image_unit, open_fits, packing
-from astro_vae.surveys.candidate import Candidate
+from astro_vae.surveys.candidate import WHOLE, Block, Candidate
 from astro_vae.surveys.fits import Treatment, celestial, treated
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ class Mosaic:
 
 
 def cutouts(
-    paths: Sequence[Path], objects: Sequence[Candidate], treatment: Treatment, *, side: int, top: Path
+    paths: Sequence[Path], objects: Sequence[Candidate], treatment: Treatment, *, side: int, top: Path,
+    block: Block = WHOLE,
 ) -> Iterator[Candidate]:
     """Yield a candidate for each mosaic that cannot be used, then the objects with their pixels, or the reason why not.
 
@@ -111,28 +112,34 @@ def cutouts(
         Side of the cutouts (pixel); of the new grid where there is one.
     top : Path
         Folder below which the mosaics are named.
+    block : Block
+        Of the objects; what is to be said of the mosaics themselves is said with the first.
     """
     mosaics = []
     for path in paths:
         try:
             mosaics.append(Mosaic.look(path, treatment.hdu))
         except UnreadableFileError as error:
-            yield Candidate(path.relative_to(top).as_posix(), None, reason=str(error))
-    places = _places(mosaics, objects)
+            if block.number == 1:
+                yield Candidate(path.relative_to(top).as_posix(), None, reason=str(error))
+    places = _places(mosaics, objects)  # of all, so that a block's are theirs to the last digit
     opened: Mosaic | None = None
-    for i, known in enumerate(objects):
-        made = known if known.reason else replace(known, reason=OUTSIDE if mosaics else "no mosaic can be read")
-        for m in np.flatnonzero(np.isfinite(places[:, i, 0])):
-            if opened is not mosaics[m]:
-                if opened:
-                    opened.close()
-                opened = mosaics[m]
-            made = _cut(opened, places[m, i], known, treatment, side)
-            if not made.reason:
-                break
-        yield made
-    if opened:
-        opened.close()
+    try:
+        for i in block.of(range(len(objects))):
+            known = objects[i]
+            made = known if known.reason else replace(known, reason=OUTSIDE if mosaics else "no mosaic can be read")
+            for m in np.flatnonzero(np.isfinite(places[:, i, 0])):
+                if opened is not mosaics[m]:
+                    if opened:
+                        opened.close()
+                    opened = mosaics[m]
+                made = _cut(opened, places[m, i], known, treatment, side)
+                if not made.reason:
+                    break
+            yield made
+    finally:  # also where the caller wants no more
+        if opened:
+            opened.close()
 
 
 def _places(mosaics: Sequence[Mosaic], objects: Sequence[Candidate]) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_vae.errors import UserError
 from astro_vae.surveys._labels import read_labels
+from astro_vae.surveys.candidate import WHOLE, Block
 from astro_vae.surveys.listing import list_files, without_ending
 
 if TYPE_CHECKING:
@@ -80,14 +81,16 @@ class OwnFiles:
         """Return the names in the table of labels that none of these files has."""
         return sorted(set(self._rows()) - {key for path in paths for key in _keys(path, self.endings)})
 
-    def matched(self, manifest: pd.DataFrame) -> Iterator[tuple[dict[Any, Any], str, dict[str, Any]]]:
-        """Yield each file of the manifest with the name of its object and its row of the table of labels.
+    def matched(
+        self, manifest: pd.DataFrame, block: Block = WHOLE
+    ) -> Iterator[tuple[dict[Any, Any], str, dict[str, Any]]]:
+        """Yield each file of a block of the manifest with the name of its object and its row of the table of labels.
 
-        The name is the path without its ending, unless another file then has the same.
+        The name is the path without its ending, unless another file then has the same, in whatever block.
         """
         rows = self._rows()
         names = Counter(without_ending(path, self.endings) for path in manifest["path"])
-        for file in manifest.to_dict("records"):
+        for file in block.of(manifest.to_dict("records")):
             path = file["path"]
             name = without_ending(path, self.endings)
             own = next((rows[key] for key in _keys(path, self.endings) if key in rows), {})

@@ -15,7 +15,7 @@ from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys._labels import read_labels
 from astro_vae.surveys._own_files import OwnFiles
-from astro_vae.surveys.candidate import NO_BEAM, Candidate, Expected
+from astro_vae.surveys.candidate import NO_BEAM, WHOLE, Block, Candidate, Expected
 from astro_vae.surveys.listing import ENDINGS, PICTURES
 
 if TYPE_CHECKING:
@@ -118,16 +118,18 @@ def own_files(source: Source) -> OwnFiles:
     )
 
 
-def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
+def candidates(
+    source: Source, folder: Path, manifest: pd.DataFrame, block: Block = WHOLE
+) -> Iterator[Candidate]:
     """Yield the images in the order of their names; files that are no images say why.
 
     With a table of positions its objects come, in the order of the table, after the mosaics that cannot be used.
     """
     if source.catalog:
-        yield from cut_out(source, manifest, positions(source))
+        yield from cut_out(source, manifest, positions(source), block)
         return
     top = Path(source.path).expanduser()
-    for file, name, own in own_files(source).matched(manifest):
+    for file, name, own in own_files(source).matched(manifest, block):
         path = file["path"]
         extra = {column: value for column, value in own.items() if column != "label"}
         known = Candidate(name, None, label=own.get("label", ""), extra=extra)
@@ -139,17 +141,22 @@ def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator
             yield _placed(_read(source, top / path, known))
 
 
-def cut_out(source: Source, manifest: pd.DataFrame, objects: Sequence[Candidate]) -> Iterator[Candidate]:
-    """Yield the mosaics that cannot be used, with the reason, then the objects with their pixels."""
+def cut_out(
+    source: Source, manifest: pd.DataFrame, objects: Sequence[Candidate], block: Block = WHOLE
+) -> Iterator[Candidate]:
+    """Yield the mosaics that cannot be used, with the reason, then the objects with their pixels.
+
+    A block is one of the objects; the mosaics that cannot be used come with the first.
+    """
     from astro_vae.surveys._mosaic import cutouts
 
     top = Path(source.path).expanduser()
-    for file in manifest.to_dict("records"):
+    for file in manifest.to_dict("records") if block.number == 1 else ():
         if file["status"] != "ok":
             yield Candidate(file["path"], None, reason=f"{file['status']}: {file['reason']}")
     usable = manifest[manifest["status"] == "ok"]
     paths = [top / path for path in usable["path"] if not path.lower().endswith(PICTURES)]
-    for made in cutouts(paths, objects, _treatment(source), side=source.cutout, top=top):
+    for made in cutouts(paths, objects, _treatment(source), side=source.cutout, top=top, block=block):
         yield _overridden(source, replace(made, unit=made.unit or source.unit or ""))
 
 

@@ -15,7 +15,7 @@ from astro_vae.section import setting
 from astro_vae.settings import ExecutionSettings, SourceSettings
 from astro_vae.surveys._own_files import OwnFiles
 from astro_vae.surveys._sdss_sample import check_bits
-from astro_vae.surveys.candidate import Candidate, Expected
+from astro_vae.surveys.candidate import WHOLE, Block, Candidate, Expected
 from astro_vae.surveys.listing import FITS, TEXTS
 
 if TYPE_CHECKING:
@@ -87,10 +87,12 @@ def own_files(source: Source) -> OwnFiles:
     )
 
 
-def candidates(source: Source, folder: Path, manifest: pd.DataFrame) -> Iterator[Candidate]:
+def candidates(
+    source: Source, folder: Path, manifest: pd.DataFrame, block: Block = WHOLE
+) -> Iterator[Candidate]:
     """Yield the spectra in the order of their names; files that are no spectra say why."""
     top = Path(source.path).expanduser()
-    for file, name, row in own_files(source).matched(manifest):
+    for file, name, row in own_files(source).matched(manifest, block):
         own = {column if SHORT.get(column) in row else SHORT.get(column, column): row[column] for column in row}
         extra = {column: value for column, value in own.items() if column not in ("label", *KNOWN)}
         known = Candidate(name, None, label=own.get("label", ""), extra=extra)

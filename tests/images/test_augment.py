@@ -143,7 +143,9 @@ def test_a_row_depends_on_seed_and_number_alone() -> None:
 def test_any_number_of_images_is_transformed(dtype: str, n: int) -> None:
     images, rows = random_images(5, 40, dtype), np.arange(n) % 5
     made = apply(images, rows, draw_transforms(rows, SETTINGS, seed=1), SETTINGS, out_size=32)
-    assert made.shape == (n, 32, 32)
+    turned = turn(images[rows], 30.0, out_size=32)
+    assert made.shape == turned.shape == (n, 32, 32)
+    assert made.dtype == turned.dtype == images.dtype
 
 
 def test_noise_and_flux_scale_are_physical() -> None:

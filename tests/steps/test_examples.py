@@ -15,7 +15,7 @@ from astro_vae.objects import open_objects
 from astro_vae.settings_images import AugmentSettings, ViewSettings
 from astro_vae.steps import _blocks
 from astro_vae.steps._examples import Examples, load_part, read_rows, read_split
-from astro_vae.steps.augment import augment
+from astro_vae.steps.augment import augment, open_maker
 
 VIEW = ViewSettings(size=16, frame=28)
 TOTAL = 700
@@ -74,6 +74,28 @@ def test_examples_that_are_drawn_equal_those_that_are_stored(
     assert (tmp_path / "drawn").stat().st_size < (tmp_path / "stored").stat().st_size
     np.testing.assert_array_equal(drawn.order(3), stored.order(3))
     np.testing.assert_array_equal(drawn.rebuild(7), stored.rebuild(7))
+
+
+@pytest.mark.parametrize(
+    ("threads", "largest", "pieces"), [(1, 256, [10]), (2, 256, [5, 5]), (3, 256, [2, 4, 4]), (1, 4, [2, 4, 4])]
+)
+def test_threads_share_pieces_that_leave_no_trace(
+    files: Files, monkeypatch: pytest.MonkeyPatch, threads: int, largest: int, pieces: list[int]
+) -> None:
+    monkeypatch.setattr("astro_vae.steps._examples.PIECE_ROWS", largest)
+    stored, objects = open_objects(files[0]), open_objects(files[1])
+    view, settings = ViewSettings(**stored.attributes["view"]), AugmentSettings(**stored.attributes["augment"])
+    maker = open_maker(view, settings, objects, files[1].with_name("split.csv"), threads=threads)
+    make, lengths = maker._make, []
+
+    def counted(values: np.ndarray, parents: np.ndarray, *rest: object, **known: object) -> np.ndarray:
+        lengths.append(len(parents))
+        return make(values, parents, *rest, **known)
+
+    monkeypatch.setattr(maker, "_make", counted)
+    np.testing.assert_array_equal(maker.make(np.arange(10, 20)), stored.read()[10:20])
+    assert sorted(lengths) == pieces
+    assert len(maker.make([])) == 0
 
 
 def test_an_order_is_a_permutation_that_depends_on_the_seed(files: Files) -> None:

@@ -31,6 +31,11 @@ def test_an_unknown_survey_is_named() -> None:
         surveys.survey("nvss")
 
 
+def test_surveys_of_many_files_come_in_blocks() -> None:
+    several = {name for name in surveys.SURVEYS if surveys.in_blocks(name)}
+    assert several == {"sdss", "first", "simulated_radio", "simulated_spectra", "folder", "spectra_folder"}
+
+
 def test_objects_with_a_position_are_linked_to_what_is_known_there() -> None:
     source = surveys.SOURCES["folder"](survey="folder", path="mine")
     address = surveys.link(source, Candidate("a", None, ra=187.70593, dec=-12.39112))
