@@ -23,6 +23,11 @@ class TrainSettings(Section):
     )
     clip_norm: float = setting(10_000.0, "Largest norm of the gradient of the loss in nats (0: no limit).", ge=0)
     validate_every: int = setting(20_000, "Examples between two evaluations on validation.", unit="example", ge=1)
+    keep: Literal["best", "last"] = setting(
+        "best",
+        "Which weights make the model: those that were best on validation; or the last, where validation has so few "
+        "objects that the best is a matter of luck. Then no training ends early.",
+    )
     patience: int = setting(
         10, "Training ends early after this many evaluations without a better validation ELBO (0: never).", ge=0
     )

@@ -40,7 +40,7 @@ class Training:
     history : list of dict
         A row per evaluation.
     best : float
-        Highest value of the objective on validation.
+        Value of the objective on validation of the weights that are kept: the highest, or the last.
     best_weights : dict of str to Tensor
     best_at : int
         Examples seen by then.
@@ -109,7 +109,7 @@ def fit(
     model: Model, data: TrainingData, settings: VaeSettings, fabric: Fabric, *, checkpoint: Checkpoint,
     execution: ExecutionSettings,
 ) -> Training:
-    """Train `model` and leave in it the weights that were best on validation.
+    """Train `model` and leave in it the weights that `settings.train.keep` names.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def is_over(training: Training, budget: TrainSettings) -> bool:
 
 
 def evaluate(training: Training, data: TrainingData, settings: VaeSettings) -> None:
-    """Add a row to the history, and keep the weights if they are the best so far.
+    """Add a row to the history, and keep the weights if they are the best so far, or if the last are to be kept.
 
     They are judged by the objective with its final `beta`, which for 1 is the evidence lower bound, and for an
     autoencoder by the reconstruction from the means of the latents. The discrepancy of all latents does not count.
@@ -232,7 +232,7 @@ def evaluate(training: Training, data: TrainingData, settings: VaeSettings) -> N
     training.history.append(row)
     training.sums.zero_()
     value = row["validation_reconstruction"] - (settings.beta * row["validation_kl"] if drawn else 0)
-    if value > training.best:
+    if value > training.best or budget.keep == "last":
         training.best, training.best_at, training.stale = value, training.seen, 0
         training.best_weights = {
             name: tensor.detach().cpu().clone() for name, tensor in training.model.state_dict().items()
