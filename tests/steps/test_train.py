@@ -390,9 +390,11 @@ class TestCourse:
         assert [kl_weight(TrainSettings(warm_up=0.2), done) for done in (0, 0.1, 0.2, 1)] == [0, 0.5, 1, 1]
         assert kl_weight(TrainSettings(warm_up=0), 0) == 1
 
-    def test_the_best_weights_are_kept_and_patience_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(("kept", "at"), [("best", 2), ("last", 4)])
+    def test_weights_are_kept_and_patience_ends(self, monkeypatch: pytest.MonkeyPatch, kept: str, at: int) -> None:
         training, data = new_training(), SimpleNamespace(validation=None, frequencies=None)
-        settings = MODEL.model_copy(update={"beta": 2.0, "train": TrainSettings(patience=2)})
+        budget = TrainSettings.model_validate({"patience": 2, "keep": kept})
+        settings = MODEL.model_copy(update={"beta": 2.0, "train": budget})
         # The weighted objective is 0, 6, 4, 5: the third ELBO is the highest, but not at beta = 2.
         terms = iter([(10.0, 5.0), (10.0, 2.0), (12.0, 4.0), (11.0, 3.0)])
 
@@ -407,9 +409,9 @@ class TestCourse:
             with torch.no_grad():
                 next(training.model.parameters()).fill_(seen)
             evaluate(training, data, settings)
-        assert is_over(training, settings.train)
-        assert training.best_at == 2
-        assert next(iter(training.best_weights.values())).unique().tolist() == [2]
+        assert is_over(training, settings.train) == (kept == "best")
+        assert training.best_at == at
+        assert next(iter(training.best_weights.values())).unique().tolist() == [at]
 
     def test_matrix_products_get_their_precision_back(self) -> None:
         with matmul_precision("bf16-mixed"):
