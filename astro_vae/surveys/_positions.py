@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_vae.errors import UserError
+from astro_vae.surveys._own_tables import PLACES, read_own_table
 from astro_vae.surveys.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ NAMES = {
 
 def read_positions(path: Path, *, setting: str = "source.positions") -> list[Candidate]:
     """Read a table of positions, which `setting` names; columns that are not looked for are kept as they are."""
-    table = _read_table(path, setting)
+    table = read_own_table(path, setting=setting, what="positions")
     names = {n.lower(): n for n in reversed(table.colnames)}
     found = {want: next((names[name] for name in known if name in names), "") for want, known in NAMES.items()}
+    if not found["ra"] and not found["dec"]:  # a column of positions, of any name
+        found |= {end[1:]: next((n for n in table.colnames if n.endswith(end)), "") for end in PLACES}
     if not found["ra"] or not found["dec"]:
         raise UserError(f"{path}: needs columns 'ra' and 'dec' (deg); found: {', '.join(table.colnames)}")
     positions = zip(*(_degrees(path, table[found[axis]]) for axis in ("ra", "dec")), strict=True)
@@ -55,26 +57,6 @@ def place(ra: float, dec: float) -> str:
 
 def _text(value: Any) -> str:
     return "" if value is None or value != value else str(value).strip()  # NaN: a column of numbers with a gap
-
-
-def _read_table(path: Path, setting: str) -> Any:
-    """Read a table in any format that astropy knows; columns of arrays are left out."""
-    from astropy.table import Table
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tables break small rules of their standards
-            table = Table.read(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; set {setting} to your table of positions") from None
-    except Exception as error:  # each format has its own errors
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path}: not a table that can be read (CSV, FITS, VOTable, ECSV): {first}") from None
-    table.convert_bytestring_to_unicode()
-    table.keep_columns([name for name in table.colnames if getattr(table[name], "ndim", 0) == 1])
-    for name in table.colnames[:1]:
-        table.rename_column(name, name.lstrip("\ufeff"))  # spreadsheets put a byte order mark in front of a CSV
-    return table
 
 
 def _degrees(path: Path, column: Any) -> np.ndarray:
