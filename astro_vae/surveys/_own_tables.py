@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astro_vae.errors import UserError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOT_CSV = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".ecsv", ".vot", ".votable", ".xml")
+"""Endings of tables whose format says itself what it is; all others are taken for CSV."""
 PLACES = (".ra", ".dec")
 """Endings of the two columns (ICRS, deg) that a column of positions becomes, as astropy itself writes them."""
 
@@ -54,6 +60,41 @@ def read_own_table(path: Path, *, setting: str, what: str) -> Any:
     return plain
 
 
+def read_texts(
+    path: Path, *, setting: str, what: str, wanted: Callable[[str], bool] = lambda name: True
+) -> tuple[list[str], pd.DataFrame]:
+    """Return the names of all columns of a table, and those that are wanted as texts; empty where there is no value.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV table, whose lines may be comments that begin with `#`, or by its ending one of `NOT_CSV`.
+    setting, what : str
+        As of `read_own_table`.
+    wanted : function
+        Tells by its name whether a column is wanted.
+
+    Raises
+    ------
+    UserError
+        As of `read_own_table`.
+    """
+    import pandas as pd
+
+    if path.name.lower().endswith(NOT_CSV):
+        table = read_own_table(path, setting=setting, what=what)
+        columns = {name: _texts(table[name]) for name in table.colnames if wanted(name)}
+        return table.colnames, pd.DataFrame(columns, dtype=str)
+    how: dict[str, Any] = {"comment": "#", "keep_default_na": False, "dtype": str, "encoding": "utf-8-sig"}
+    try:
+        names = [str(name) for name in pd.read_csv(path, nrows=0, **how).columns]
+        return names, pd.read_csv(path, usecols=wanted, **how)
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"{path}: no such file; set {setting} to your table of {what}") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a CSV table: {error}") from None
+
+
 def _plain(table: Any) -> Any:
     """Return the table with numbers and texts in the place of times, positions and other sorts of columns."""
     from astropy.table import Column, Table
@@ -91,4 +132,9 @@ def _texts(column: Any) -> list[str]:
 
     gaps = np.broadcast_to(getattr(column, "mask", False), (len(column),))
     values = column.isot if isinstance(column, Time) else column
-    return ["" if gap or value is None else str(value) for value, gap in zip(values, gaps, strict=True)]
+    return ["" if gap or value is None else _text(value) for value, gap in zip(values, gaps, strict=True)]
+
+
+def _text(value: Any) -> str:
+    text = str(value).strip()
+    return "" if text == "nan" else text

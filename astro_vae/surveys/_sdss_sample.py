@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from astro_vae.errors import UserError
 from astro_vae.section import unknown
+from astro_vae.surveys._own_tables import read_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,8 @@ NAMES = {
     "plate": ("plate", "plateid", "sdss_plate"), "mjd": ("mjd", "sdss_mjd"),
     "fiber": ("fiber", "fiberid", "sdss_fiber"), "run2d": ("run2d",),
 }
+KEYS = ("plate", "mjd", "fiber")
+MOST = 1e6  # no plate, date or fibre is as high
 FIRST_BOSS_PLATE = 3510  # earlier plates were observed with the SDSS-I spectrographs
 PIXEL_BITS = {
     "NOPLUG": 0, "BADTRACE": 1, "BADFLAT": 2, "BADARC": 3, "MANYBADCOLUMNS": 4, "MANYREJECTED": 5, "LARGESHIFT": 6,
@@ -42,11 +45,19 @@ def check_bits(bits: tuple[str, ...]) -> tuple[str, ...]:
 def read_sample(
     path: Path, wanted: Collection[str] | None = None, named: Mapping[str, str] = MappingProxyType({})
 ) -> pd.DataFrame:
+    """Return the rows of `sample_rows`; a spectrum that is named twice is there once."""
+    return sample_rows(path, wanted, named).drop_duplicates(list(KEYS), ignore_index=True)
+
+
+def sample_rows(
+    path: Path, wanted: Collection[str] | None = None, named: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """Read a table of spectra: columns plate, mjd and fiber, in any case, and what else is wanted.
 
     Parameters
     ----------
     path : Path
+        A CSV, FITS, VOTable or ECSV table.
     wanted : collection of str, optional
         Lower-case names of further columns; all of them unless given.
     named : mapping of str to str
@@ -55,42 +66,48 @@ def read_sample(
     Returns
     -------
     DataFrame
-        With lower-case names; `run2d` is empty where the table has none. A spectrum that is named twice is
-        there once.
+        With lower-case names; `run2d` is empty where the table has none. All but plate, mjd and fiber are texts.
 
     Raises
     ------
     UserError
-        If there is no such file, or a column is missing or not a number.
+        If there is no such file, or a column is missing or not a whole number.
     """
-    import pandas as pd
-
-    how: dict[str, Any] = {"comment": "#", "keep_default_na": False, "dtype": str, "encoding": "utf-8-sig"}
     ours = {other for others in NAMES.values() for other in others}
-    try:
-        found_columns = [clean(name) for name in pd.read_csv(path, nrows=0, **how).columns]
-        table = pd.read_csv(path, usecols=lambda name: wanted is None or clean(name) in ours | set(wanted), **how)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; set source.sample to your table of plate, mjd and fiber") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a CSV table: {error}") from None
+    columns, table = read_texts(
+        path, setting="source.sample", what="plate, mjd and fiber",
+        wanted=lambda name: wanted is None or clean(name) in ours | set(wanted),
+    )
+    found_columns = [clean(name) for name in columns]
     check_columns(found_columns, named, path)
     table.columns = [clean(name) for name in table.columns]
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise UserError(f"{path}: two columns are named '{twice}', in whatever case; rename one of them")
     for name, others in NAMES.items():
         found = next((other for other in others if other in table), None)
         if found is None and name != "run2d":
             commas = "; are its columns separated by commas?" if len(found_columns) == 1 else ""
             raise UserError(f"{path}: needs a column '{name}'; found: {', '.join(found_columns)}{commas}")
         table[name] = table[found].str.strip() if found else ""
-    for name in ("plate", "mjd", "fiber"):
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        if numbers.isna().any():
-            row = int(numbers.isna().to_numpy().argmax())
-            raise UserError(f"{path}: '{name}' is '{table[name][row]}' in row {row + 1}; it must be a whole number")
-        table[name] = numbers.astype("int64")
-    for name in set(table.columns) - {"plate", "mjd", "fiber"}:
+    for name in KEYS:
+        table[name] = _whole(table[name], path)
+    for name in set(table.columns) - set(KEYS):
         table[name] = table[name].str.strip()
-    return table.drop_duplicates(["plate", "mjd", "fiber"], ignore_index=True)
+    table["run2d"] = table["run2d"].str.removesuffix(".0")  # of a column of numbers with gaps
+    return table
+
+
+def _whole(texts: pd.Series, path: Path) -> pd.Series:
+    """Return a column as whole numbers."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(texts, errors="coerce")
+    wrong = ~((numbers >= 0) & (numbers < MOST) & (numbers % 1 == 0))
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        raise UserError(f"{path}: '{texts.name}' is '{texts[row]}' in row {row + 1}; it must be a whole number")
+    return numbers.astype("int64")
 
 
 def check_columns(found: Iterable[str], named: Mapping[str, str], origin: Path) -> None:

@@ -63,8 +63,9 @@ class Source(SourceSettings):
     kind: ClassVar[str] = "spectrum"
 
     sample: str = setting(
-        "", "CSV table with columns `plate`, `mjd` and `fiber` (or `fiberid`), and `run2d` where it is known; or "
-        "`mirabest`, the hosts of the radio galaxies in the catalogue of that survey.",
+        "", "Table (CSV, or by its ending FITS, VOTable or ECSV) with columns `plate`, `mjd` and `fiber` (or "
+        "`fiberid`), and `run2d` where it is known; or `mirabest`, the hosts of the radio galaxies in the catalogue of "
+        "that survey.",
     )
     query: str = setting(
         "", "In place of a table: SQL for the database, which must select plate, mjd, fiberid and run2d. The query "

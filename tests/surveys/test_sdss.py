@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.table import Table
 from pydantic import ValidationError
 
 from astro_vae import download, surveys
@@ -62,9 +63,29 @@ def test_a_sample_is_read_in_any_case_and_once(tmp_path: Path) -> None:
     assert "a_b" in table
 
 
+@pytest.mark.parametrize("ending", ["fits", "fits.gz", "ecsv", "vot"])
+def test_a_sample_may_be_a_table_of_another_format(tmp_path: Path, ending: str) -> None:
+    sample = Table({
+        "PLATE": np.array([266, 300], np.int16), "MJD": [51602, 51666], "FIBERID": [1.0, 7.0], "RUN2D": ["26", "103"],
+        "EBV": np.array([0.02, np.nan], np.float32), "label": [" a", ""], "coeffs": np.zeros((2, 4)),
+    })
+    sample.write(tmp_path / f"s.{ending}", format="votable" if ending == "vot" else None)
+    found = read_sample(tmp_path / f"s.{ending}")
+    expected = [[266, 51602, 1, "26", "0.02", "a"], [300, 51666, 7, "103", "", ""]]
+    assert found[["plate", "mjd", "fiber", "run2d", "ebv", "label"]].to_numpy().tolist() == expected
+    assert read_sample(tmp_path / f"s.{ending}", ()).columns.tolist() == ["plate", "mjd", "fiberid", "run2d", "fiber"]
+
+
+def test_reductions_of_a_column_with_gaps_are_no_fractions(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("plate,mjd,fiber,run2d\n266,51602,1,26.0\n7338,56660,3,v5_13_0\n300,51666,7,\n")
+    assert read_sample(tmp_path / "s.csv")["run2d"].tolist() == ["26", "v5_13_0", ""]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("plate,mjd\n1,2\n", "needs a column 'fiber'; found: plate, mjd"), ("plate,mjd,fiber\n1,x,3\n", "'mjd' is 'x' in"),
+     ("plate,mjd,fiber,A,a\n1,2,3,4,5\n", "two columns are named 'a', in whatever case"),
+     ("plate,mjd,fiber\n1,2.5,3\n", "'mjd' is '2.5' in row 1"), ("plate,mjd,fiber\n1,2,\n", "'fiber' is '' in row 1"),
      (None, "no such file; set source.sample")],
 )
 def test_samples_that_cannot_be_used_are_named(tmp_path: Path, text: str | None, said: str) -> None:
