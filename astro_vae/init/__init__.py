@@ -23,6 +23,9 @@ def init(
     spectra: Annotated[
         Path | None, typer.Option(help="Folder of spectra: spec-*.fits, or tables of wavelength, flux and error.")
     ] = None,
+    sample: Annotated[
+        Path | None, typer.Option(help="Table of SDSS spectra (CSV, FITS, ECSV): plate, mjd, fiber; run2d, labels.")
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option("--labels", "--redshifts", help="CSV table: file and label, or redshift of spectra.")
     ] = None,
@@ -37,24 +40,30 @@ def init(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over a configuration file of this name.")] = False,
 ) -> None:
-    """Look at your own images or spectra, say what is odd, and write a configuration file for them."""
+    """Look at your images or spectra, or a list of SDSS spectra, say what is odd, and write a configuration file."""
     from astro_vae.settings import NAME_PATTERN
 
     if not NAME_PATTERN.fullmatch(name):
-        raise UserError(f"'{name}' becomes a path: use letters, digits, '_' and '-' only, no '-' in front")
+        file = f"; a file is given by --sample {name}, after a name" if Path(name).is_file() else ""
+        raise UserError(f"'{name}' becomes a path: use letters, digits, '_' and '-' only, no '-' in front{file}")
     path = out or (Path("config") if Path("config").is_dir() else Path()) / f"{name}.yaml"
     if path.exists() and not force:
         raise UserError(f"{path}: is there already; choose another name, or --force to write over it")
-    if (images is None) == (spectra is None) or (spectra and catalog):
-        raise UserError("give the folder of your files: --images (and --catalog for mosaics), or --spectra")
+    given = [one for one in (images, spectra, sample) if one]
+    if len(given) != 1 or (catalog and not images):
+        raise UserError("give your files: --images (and --catalog for mosaics), or --spectra, or --sample")
     known = {"labels": _absolute(labels), "follow_links": follow_links}
     if images:
         facts, odd, choices = _of_images({**known, "path": _absolute(images), "catalog": _absolute(catalog)})
-    else:
+    elif spectra:
         facts, odd, choices = _of_spectra({**known, "path": _absolute(spectra)})
+    elif any(known.values()):
+        raise UserError("--labels and --follow-links speak of a folder; labels of a --sample are a column of it")
+    else:
+        facts, odd, choices = _of_sample(_absolute(sample))
     _print(facts, odd)
     if not choices:
-        raise UserError(f"{images or spectra}: no object can be used, so that no configuration file is written")
+        raise UserError(f"{given[0]}: no object can be used, so that no configuration file is written")
     _write(path, name, facts, choices)
     print(f"wrote {path}; its comments say why\nnext: {_command(path)}")
 
@@ -78,6 +87,16 @@ def _of_spectra(known: dict[str, Any]) -> Told:
 
     found = spectra.look(Source(survey="spectra_folder", **known), progress=on_terminal)
     return spectra.facts(found), spectra.odd(found), spectra.choose(found) if spectra.usable(found) else []
+
+
+def _of_sample(sample: str) -> Told:
+    """Return the same of a list of SDSS spectra; none of them is fetched."""
+    from astro_vae.init import sample as listed
+    from astro_vae.init.sample_tell import facts, odd
+    from astro_vae.surveys.sdss import Source
+
+    found = listed.look(Source(survey="sdss", sample=sample))
+    return facts(found), odd(found), listed.choose(found) if found.taken.any() else []
 
 
 def _absolute(path: Path | None) -> str:

@@ -237,7 +237,7 @@ def _training(found: Findings, usable: int, sizes: Sizes) -> list[Choice]:
         Choice("augment.total", total, f"about 300 transforms of each of {usable} objects, 10,000 to 200,000"),
         Choice("models.cvae.type", "vae"),
         Choice("models.cvae.latents", latents, f"for about {usable} objects; more needs more of them"),
-        *conditions(found),
+        *conditions(found.readable["label"]),
         Choice("models.cvae.train.examples", examples, f"about {max(1, math.ceil(minutes))} min on two cores; more is "
                "better where validation still improves"),
         Choice("models.pca.type", "pca"),
@@ -257,9 +257,8 @@ def training_size(usable: int) -> tuple[int, int]:
     return total, int(np.clip(_two_digits(600 * usable), 40_000, 360_000))
 
 
-def conditions(found: Findings) -> list[Choice]:
-    """Condition on the labels that enough objects have."""
-    labels = found.readable["label"]
+def conditions(labels: pd.Series) -> list[Choice]:
+    """Condition on the labels that enough objects have; empty where an object has none."""
     counts = labels[labels != ""].value_counts()
     large = sorted(counts.index[counts >= FEW])
     if len(large) < 2:

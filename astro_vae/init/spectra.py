@@ -33,6 +33,8 @@ def look(source: spectra_folder.Source, *, progress: Progress = lambda items, to
         If there is no folder or no spectrum in it, or the table of redshifts cannot be used.
     """
     top = Path(source.path)
+    if top.is_file():
+        raise UserError(f"{top}: a file; --spectra is a folder, a table of plate, mjd and fiber is given by --sample")
     if not top.is_dir():
         raise UserError(f"{top}: no such folder; give the folder of your spectra by --spectra")
     own = spectra_folder.own_files(source)
@@ -157,8 +159,7 @@ def usable(found: Findings) -> int:
 
 def choose(found: Findings) -> list[Choice]:
     """Return the settings for what was found, in the order of the configuration file."""
-    source, spectra, number = found.source, found.readable, usable(found)
-    total, examples = training_size(number)
+    source, spectra = found.source, found.readable
     return [
         Choice("source.survey", source.survey), Choice("source.path", source.path),
         *([Choice("source.labels", source.labels)] if source.labels else []),
@@ -166,14 +167,26 @@ def choose(found: Findings) -> list[Choice]:
         *absent(found),
         Choice("source.wavelengths", "header", "or air, or vacuum, which is taken where headers of tables do not say "
                "it", off=True),
-        *_grid(spectra),
-        *([Choice("split.radius_arcsec", 2.0, "observations of one object go to one part")]
-          if spectra["ra"].notna().any() else []),
+        *grid_choices(grid(spectra)),
+        *([same_object()] if spectra["ra"].notna().any() else []),
+        *models(usable(found), conditions(spectra["label"])),
+    ]
+
+
+def same_object() -> Choice:
+    """Keep the spectra of one object together."""
+    return Choice("split.radius_arcsec", 2.0, "observations of one object go to one part")
+
+
+def models(number: int, conditioned: list[Choice]) -> list[Choice]:
+    """Return the training for so many spectra, with the choices that say on what the network is conditioned."""
+    total, examples = training_size(number)
+    return [
         Choice("augment.total", total, f"about 300 transforms of each of {number} spectra, 10,000 to 200,000"),
         Choice("models.em_pca.type", "em_pca"),
         Choice("models.em_pca.latents", LATENTS, "linear, by the inverse variances; for comparison"),
         Choice("models.cvae.type", "vae"), Choice("models.cvae.latents", LATENTS, "more where chi-square still falls"),
-        Choice("models.cvae.likelihood", "gaussian_ivar"), *conditions(found),
+        Choice("models.cvae.likelihood", "gaussian_ivar"), *conditioned,
         Choice("models.cvae.network.name", "dense"),
         Choice("models.cvae.network.path", "linear", "begins from EM-PCA, which carries where spectra are few"),
         Choice("models.cvae.train.examples", examples),
@@ -181,13 +194,13 @@ def choose(found: Findings) -> list[Choice]:
     ]
 
 
-def _grid(spectra: pd.DataFrame) -> list[Choice]:
-    chosen = grid(spectra)
+def grid_choices(chosen: GridSettings, why: str = "which most spectra cover") -> list[Choice]:
+    """Return the bins, and the window of the view where that of the default lies beyond them."""
     low, high = (10 ** (chosen.log_start + i * chosen.log_step) for i in (0, chosen.bins - 1))
     choices = [
         Choice("prepare.grid.log_start", chosen.log_start, "log10 of Angstrom, vacuum, rest frame"),
         Choice("prepare.grid.log_step", chosen.log_step, "dex"),
-        Choice("prepare.grid.bins", chosen.bins, f"{low:.0f} to {high:.0f} Angstrom, which most spectra cover"),
+        Choice("prepare.grid.bins", chosen.bins, f"{low:.0f} to {high:.0f} Angstrom, {why}"),
     ]
     window = SpectrumViewSettings().window_aa
     if not low < window[0] < window[1] < high:

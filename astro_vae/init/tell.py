@@ -35,7 +35,7 @@ def about_files(found: Findings) -> list[tuple[str, str]]:
     endings = ", ".join(f"{n} {e}" for e, n in sorted(found.endings.items()))
     folders = len({path.rpartition("/")[0] for path, _ in found.files})
     return [
-        ("files", f"{len(found.files)} ({endings}) in {folders} folder{'s' * (folders > 1)}, {_size(found.size)}"),
+        ("files", f"{len(found.files)} ({endings}) in {folders} folder{'s' * (folders > 1)}, {size(found.size)}"),
         ("objects", f"{found.objects}" + (f", of which {len(found.images)} were looked at"
                                           if len(found.images) < found.objects else "")),
         ("readable", f"{len(found.readable)} of {len(found.images)}; {found.read_ms:.1f} ms each"),
@@ -149,5 +149,6 @@ def counted(values: pd.Series) -> str:
     return ", ".join(f"{name or 'none'} {number}" for name, number in values.value_counts().items())
 
 
-def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
+def size(number: int) -> str:
+    """Return a number of bytes as text."""
+    return f"{number / 1e6:.1f} MB" if number < 1e9 else f"{number / 1e9:.2f} GB"
