@@ -21,6 +21,7 @@ from astro_vae.surveys.candidate import Candidate
 
 BINS = 1000
 LATENTS = 6  # what the spectra of galaxies and quasars need (Portillo et al. 2020)
+PATH_RATE = 3e-4
 ROUNDED = 1e-5  # dex, of the steps of a grid
 
 
@@ -190,6 +191,8 @@ def models(number: int, conditioned: list[Choice]) -> list[Choice]:
         Choice("models.cvae.network.name", "dense"),
         Choice("models.cvae.network.path", "linear", "begins from EM-PCA, which carries where spectra are few"),
         Choice("models.cvae.train.examples", examples),
+        Choice("models.cvae.train.learning_rate", PATH_RATE, "a network that begins from a path is near its best: the "
+               "default, 2e-3, leaves it at once"),
         *([Choice("products.neighbours", max(1, number // 10), "few objects to be near to")] if number < 60 else []),
     ]
 

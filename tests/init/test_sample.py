@@ -58,6 +58,7 @@ def test_a_list_becomes_a_configuration(here: Path) -> None:
     assert (made.sample, made.labels, made.label_column) == (str(here / "list.csv"), "column", "label")
     assert (made.ebv_column, made.redshift) == ("ebv", (0, 0.36))
     assert survey.models["cvae"].conditional
+    assert survey.models["cvae"].train.learning_rate == 3e-4
     assert survey.products.neighbours == 2
     assert '# keep: ["note"]' in Path("own.yaml").read_text()
     assert sorted(path.name for path in here.iterdir()) == ["list.csv", "own.yaml"]

@@ -52,6 +52,8 @@ def test_a_folder_becomes_a_configuration_that_works(
     settings = load_settings(tmp_path / "own.yaml").surveys["own"]
     assert settings.prepare.grid == GridSettings()
     assert settings.models["cvae"].conditional
+    assert settings.models["cvae"].network.path == "linear"
+    assert settings.models["cvae"].train.learning_rate == 3e-4
     prepared(tmp_path / "own.yaml", tmp_path)
     assert "12 of 12 candidates kept" in capsys.readouterr().out
 
