@@ -16,6 +16,30 @@ class Column:
     ucd: str = ""
 
 
+@dataclass(frozen=True)
+class Alike:
+    """In what new objects must be like those that a model was trained on: a column, by the range of its values.
+
+    Attributes
+    ----------
+    words : str
+        What the column is, for messages.
+    unit : str
+    part : float
+        Values may lie outside the range by this part of the distance of its end from `zero`.
+    zero : float
+    """
+
+    words: str
+    unit: str = ""
+    part: float = 0.05
+    zero: float = 0.0
+
+    def limits(self, low: float, high: float) -> tuple[float, float]:
+        """Return the limits of what is like a range."""
+        return low - self.part * abs(low - self.zero), high + self.part * abs(high - self.zero)
+
+
 COLUMNS = {
     "object_id": Column("Name of the object, unique in its survey", ucd="meta.id;meta.main"),
     "ra": Column("Right ascension (ICRS)", "deg", "pos.eq.ra;meta.main"),

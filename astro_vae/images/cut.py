@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from astro_vae.columns import Column
+from astro_vae.columns import Alike, Column
 from astro_vae.errors import RefusedError
 from astro_vae.images.measure import measure, measure_noise, measure_scaled
 from astro_vae.settings_images import PrepareSettings
@@ -20,6 +20,12 @@ COLUMNS = {
     "north_deg": Column("Angle of North from the direction of growing rows, towards East", "deg", "pos.posAng"),
 }
 """Columns of what is known of an image before it is measured."""
+ALIKE = {
+    "pixel_arcsec": Alike("pixel scale", "arcsec"),
+    "bmaj_arcsec": Alike("major axis of the beam", "arcsec"),
+    "bmin_arcsec": Alike("minor axis of the beam", "arcsec"),
+}
+"""Columns in which new objects must be like those of the training, to about what an augmentation does to sizes."""
 VALUES_DEPEND_ON = ()
 """Settings that change the values that are stored: none, they are those of the survey."""
 

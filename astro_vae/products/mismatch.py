@@ -12,14 +12,6 @@ from astro_vae import kinds
 from astro_vae.errors import UserError
 from astro_vae.surveys import OWN_FILES
 
-TOLERANCE = 0.05
-"""Pixel scale and beam may lie outside the range of the training by this part of themselves, which is about what
-an augmentation does to sizes."""
-
-WORDS = {
-    "pixel_arcsec": "pixel scale", "bmaj_arcsec": "major axis of the beam", "bmin_arcsec": "minor axis of the beam",
-}
-
 
 def differences(attributes: Mapping[str, Any], contract: Mapping[str, Any]) -> list[str]:
     """Say in what a whole file differs: survey, scaled or not, unit, and how its values were made of those measured.
@@ -64,7 +56,7 @@ def _otherwise_prepared(attributes: Mapping[str, Any], contract: Mapping[str, An
 
 
 def differences_of_each(table: pd.DataFrame, contract: Mapping[str, Any]) -> np.ndarray:
-    """Say in what each object differs, in pixel scale or beam: text (N,), empty where in nothing.
+    """Say in what each object differs, in the columns that `ALIKE` of its kind names: text (N,), empty where in none.
 
     What nothing was known of in the training is not looked at.
 
@@ -82,16 +74,19 @@ def differences_of_each(table: pd.DataFrame, contract: Mapping[str, Any]) -> np.
     """
     if contract.get("ranges") is None:
         raise UserError(
-            "the model.json of this model does not say on which pixel scale and beam it was trained; "
+            "the model.json of this model does not say in what range the objects of its training lie; "
             "run the step 'train' again"
         )
     reasons = np.full(len(table), "", dtype=object)
-    for column, (low, high) in contract["ranges"].items():
+    compared = kinds.kind(contract["kind"]).cut.ALIKE
+    for column in [name for name in compared if name in contract["ranges"]]:
+        alike, (low, high) = compared[column], contract["ranges"][column]
+        least, most = alike.limits(low, high)
         values = table[column].to_numpy(float) if column in table else np.full(len(table), np.nan)
-        outside = ~((values >= low * (1 - TOLERANCE)) & (values <= high * (1 + TOLERANCE)))  # NaN is outside
+        outside = ~((values >= least) & (values <= most))  # NaN is outside
         wanted = f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}"
         for i in np.flatnonzero(outside):
-            value = "not known" if np.isnan(values[i]) else f"{values[i]:.4g} arcsec"
-            reason = f"{WORDS[column]} {value}, the model was trained on {wanted} arcsec"
+            value = "not known" if np.isnan(values[i]) else f"{values[i]:.4g} {alike.unit}".strip()
+            reason = f"{alike.words} {value}, the model was trained on {wanted} {alike.unit}".strip()
             reasons[i] = "; ".join(filter(None, (reasons[i], reason)))
     return reasons

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from astro_vae.columns import Column
+from astro_vae.columns import Alike, Column
 from astro_vae.errors import RefusedError
 from astro_vae.settings_spectra import SpectrumPrepareSettings
 from astro_vae.spectra.measure import measure
@@ -19,6 +19,12 @@ COLUMNS = {
     "ebv": Column("Galactic colour excess E(B-V); taken out by default", "mag", "phot.color.excess"),
 }
 """Columns of what is known of a spectrum before it is measured."""
+ALIKE = {
+    "redshift": Alike("redshift", part=0.01, zero=-1.0),
+    "snr": Alike("S/N per pixel", part=0.3),
+}
+"""Columns in which new objects must be like those of the training: the redshift, to a hundredth of the wavelengths at
+rest, since beyond it other bins are seen; and the S/N, to what noise of one sigma, as augment adds it, does to it."""
 VALUES_DEPEND_ON = ("grid", "extinction", "r_v", "sky_lines", "errors", "min_valid")
 """Settings that change the values that are stored."""
 

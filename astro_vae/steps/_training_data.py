@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astro_vae import kinds
 from astro_vae.errors import UserError
 from astro_vae.files import checksum
 from astro_vae.objects import Objects, open_objects
 from astro_vae.settings import AnyViewSettings
 from astro_vae.steps._examples import Examples, load_part, read_split
 from astro_vae.steps.inputs import TrainingInputs
-
-RANGES = ("pixel_arcsec", "bmaj_arcsec", "bmin_arcsec")
-"""Columns of the object table in which new objects must be like those that a model was trained on."""
 
 
 @dataclass(frozen=True)
@@ -208,13 +206,14 @@ def _contract(objects: Objects, view: AnyViewSettings) -> dict[str, Any]:
     pixels = objects.usable["pixel_arcsec"] if "pixel_arcsec" in objects.table else pd.Series(dtype=float)
     pixel = float(np.nanmedian(pixels)) if pixels.notna().any() else None
     made = objects.attributes.get("settings", {})
+    compared = ranges(objects.usable, kinds.kind(objects.attributes["kind"]).cut.ALIKE)
     return {
-        **known, "pixel_arcsec": pixel, "ranges": ranges(objects.usable), "view": view.model_dump(mode="json"),
+        **known, "pixel_arcsec": pixel, "ranges": compared, "view": view.model_dump(mode="json"),
         **{name: made.get(name) for name in ("source", "prepare")},
     }
 
 
-def ranges(table: pd.DataFrame) -> dict[str, list[float]]:
-    """Return minimum and maximum of pixel scale and beam (arcsec) by column, without those that nothing is known of."""
-    known = {name: table[name].to_numpy(float) for name in RANGES if name in table and table[name].notna().any()}
+def ranges(table: pd.DataFrame, columns: Collection[str]) -> dict[str, list[float]]:
+    """Return minimum and maximum of these columns, without those that nothing is known of."""
+    known = {name: table[name].to_numpy(float) for name in columns if name in table and table[name].notna().any()}
     return {name: [float(np.nanmin(values)), float(np.nanmax(values))] for name, values in known.items()}

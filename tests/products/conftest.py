@@ -14,6 +14,7 @@ import torch
 
 from astro_vae import model as models
 from astro_vae.columns import Column
+from astro_vae.images.cut import ALIKE
 from astro_vae.images.cut import COLUMNS as KNOWN
 from astro_vae.images.measure import COLUMNS as MEASURED
 from astro_vae.images.view import to_network
@@ -115,7 +116,7 @@ def write_model(survey: Survey, name: str) -> None:
     attributes = open_objects(survey.objects).attributes
     models.save(survey.model(name), module, {
         **{key: attributes[key] for key in ("kind", "survey", "unit", "scaled")}, "pixel_arcsec": 1.8,
-        "threshold": 0.02, "ranges": ranges(open_objects(survey.objects).usable),
+        "threshold": 0.02, "ranges": ranges(open_objects(survey.objects).usable, ALIKE),
         "prepare": PREPARE.model_dump(mode="json"),
         "shape": [16, 16], "view": VIEW.model_dump(mode="json"), "labels": list(labels),
         "frequencies": [0.5, 0.5][: len(labels)], "settings": json.loads(settings.model_dump_json()),

@@ -233,7 +233,7 @@ def test_pictures_for_a_model_of_pictures(result: Path, images: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"), [({"prepare": None}, "prepare: missing"), ({"ranges": None}, "does not say on which pixel")]
+    ("changed", "message"), [({"prepare": None}, "prepare: missing"), ({"ranges": None}, "does not say in what range")]
 )
 def test_a_model_without_the_contract_names_the_remedy(
     changed: dict[str, Any], message: str, result: Path, images: Path, tmp_path: Path

@@ -19,7 +19,7 @@ from astro_vae.files import read_json, write_json
 from astro_vae.objects import open_objects
 from astro_vae.products.anomalies import rank
 from astro_vae.products.latents import encode
-from astro_vae.products.mismatch import differences
+from astro_vae.products.mismatch import differences, differences_of_each
 from astro_vae.products.new_objects import latents_of, open_result, scores_of
 from astro_vae.products.new_samples import generate_new
 from astro_vae.products.priors import fit_prior
@@ -229,6 +229,38 @@ def test_an_object_file_of_another_sort_is_refused(
             differences(attributes, contract)
     else:
         assert differences(attributes, contract) == [message]
+
+
+def test_redshift_and_snr_of_the_training_are_known(trained: Trained) -> None:
+    usable = open_objects(trained.objects).usable
+    ranges = read_json(trained.result / "model" / "model.json")["ranges"]
+    assert ranges == {name: [usable[name].min(), usable[name].max()] for name in ("redshift", "snr")}
+
+
+def test_spectra_of_another_redshift_or_snr_are_rows_with_a_reason(trained: Trained, tmp_path: Path) -> None:
+    table = open_objects(trained.objects).usable.set_index("object_id")
+    near, far = table["redshift"].idxmin(), table["redshift"].idxmax()
+    z, snr = table.loc[near, "redshift"], table["snr"]
+    folder = with_contract(trained.result, tmp_path / "other", ranges={"redshift": [z, z], "snr": [0.0, snr.max()]})
+    for function in (latents_of, scores_of):
+        files = [trained.files / f"spec-{name}.fits" for name in (near, far)]
+        made = function(open_result(folder), files).table.set_index("object_id")
+        assert made["status"].to_dict() == {f"spec-{near}": "ok", f"spec-{far}": "refused"}
+        assert made.loc[f"spec-{far}", "reason"] == (
+            f"unlike the training: redshift {table.loc[far, 'redshift']:.4g}, the model was trained on {z:.4g}"
+        )
+
+
+def test_redshifts_are_compared_as_wavelengths_and_snr_by_its_part() -> None:
+    contract = {"kind": "spectrum", "ranges": {"redshift": [0.0, 1.0], "snr": [-1.0, 10.0]}}
+    table = pd.DataFrame({"redshift": [-0.009, 1.019, 1.021, -0.011, np.nan], "snr": [-1.2, 12.9, 13.1, -1.4, 5.0]})
+    said = differences_of_each(table, contract)
+    assert said[:2].tolist() == ["", ""]
+    assert said[2] == ("redshift 1.021, the model was trained on 0 to 1; S/N per pixel 13.1, the model was trained on "
+                       "-1 to 10")
+    assert said[3].count("trained on") == 2
+    assert said[4] == "redshift not known, the model was trained on 0 to 1"
+    assert (differences_of_each(table, {**contract, "ranges": {}}) == "").all()  # of an older model
 
 
 def test_what_is_said_of_images_is_refused_for_spectra(trained: Trained) -> None:
