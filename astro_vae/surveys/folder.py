@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
@@ -171,12 +171,24 @@ def _placed(known: Candidate) -> Candidate:
 
 
 def positions(source: Source) -> list[Candidate]:
-    """Read the table of positions, with the labels of `source.labels` where it names an object."""
+    """Read the table of positions, with what `source.labels` says of its objects.
+
+    A name that only `source.labels` has is an object without a position, and says so.
+    """
     from astro_vae.surveys._positions import read_positions
 
     labels = read_labels(Path(source.labels).expanduser()) if source.labels else {}
     objects = read_positions(Path(source.catalog).expanduser(), setting="source.catalog")
-    return [replace(one, label=labels.get(one.object_id, {}).get("label", one.label)) for one in objects]
+    lost = sorted(set(labels) - {one.object_id for one in objects})
+    told = [replace(one, **_said(one, labels[one.object_id])) if one.object_id in labels else one for one in objects]
+    reason = f"no position: named in {source.labels}, but not in {source.catalog}"
+    return told + [Candidate(name, None, label=labels[name].get("label", ""), reason=reason) for name in lost]
+
+
+def _said(known: Candidate, row: dict[str, Any]) -> dict[str, Any]:
+    """Return label and further columns of an object as a row of the table of labels has them."""
+    own = {name: value for name, value in row.items() if name not in ("label", "ra", "dec")}
+    return {"label": row.get("label", known.label), "extra": {**known.extra, **own}}
 
 
 def _treatment(source: Source) -> Treatment:

@@ -141,6 +141,9 @@ def test_objects_of_a_mosaic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     said = init("mine", "--images", "m", "--catalog", "positions.csv")
     assert "1 outside every mosaic: such as" in said
     prepared(tmp_path / "mine.yaml", tmp_path)
+    (tmp_path / "labels.csv").write_text("object_id,label\nnobody,a\n")
+    said = init("told", "--images", "m", "--catalog", "positions.csv", "--labels", "labels.csv")
+    assert "1 no position: such as nobody (no position: named in" in said
     (tmp_path / "positions.csv").write_text("ra,dec\n10.1,30\n10.2,30\n")
     with pytest.raises(UserError, match="no object can be used"):
         init("hours", "--images", "m", "--catalog", "positions.csv")

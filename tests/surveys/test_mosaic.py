@@ -156,6 +156,18 @@ def test_labels_of_a_second_table(place: Path) -> None:
     assert [one.label for one in found.values()] == ["", "FRII"]
 
 
+def test_names_that_only_the_table_of_labels_has_are_rows(place: Path) -> None:
+    fits.writeto(place / "images" / "m.fits", numbered(), header())
+    (place / "labels.csv").write_text("object_id,label,code\nJ1,FRII,7\nnobody,FRI,8\n")
+    found = read(place, at(header(), (50, 30), (30, 30)), labels=str(place / "labels.csv"))
+    assert list(found) == ["J0", "J1", "nobody"]
+    assert found["nobody"].reason == (
+        f"no position: named in {place / 'labels.csv'}, but not in {place / 'positions.csv'}"
+    )
+    assert found["J1"].reason == ""
+    assert (found["J1"].label, found["J1"].extra) == ("FRII", {"code": 7, "mosaic": "m.fits"})
+
+
 def test_a_table_that_is_not_there_names_its_setting(place: Path) -> None:
     source = survey.Source(survey="folder", path=str(place), catalog=str(place / "none.csv"))
     with pytest.raises(UserError, match=r"none\.csv: no such file; set source\.catalog to your table of positions"):
