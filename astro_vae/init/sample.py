@@ -186,6 +186,8 @@ def choose(found: Listed) -> list[Choice]:
         Choice("source.redshift", [here.low, here.high], "above the first, up to the second; with other redshifts go "
                "other bins, prepare.grid"),
         *_kept(found),
+        Choice("prepare.min_snr", SpectrumPrepareSettings().min_snr, "S/N per pixel; fainter spectra are refused, of "
+               "quasars of BOSS about half", off=True),
         *grid_choices(here.bins, "which most spectra cover" if found.redshift else "of the default"),
         same_object(),
         *models(int(found.taken.sum()), _conditions(found)),
