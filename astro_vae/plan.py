@@ -24,11 +24,11 @@ class Step:
 
 STEPS = {
     "download": Step(1, ("source",)),
-    "prepare": Step(4, ("source", "prepare")),
+    "prepare": Step(3, ("source", "prepare")),
     "split": Step(1, ("split",)),
     "augment": Step(1, ("view", "augment")),
     "classifier": Step(2, ("view", "augment", "classifier")),
-    "train": Step(5, ("view", "augment"), model=True),
+    "train": Step(4, ("view", "augment"), model=True),
     "fit-prior": Step(1, ("products.prior", "products.refine")),
     "encode": Step(4, ("products.rotations", "products.draws", "products.likelihood_power", "products.refine")),
     "generate": Step(3, ("products.samples_per_label", "products.samples_seed")),
