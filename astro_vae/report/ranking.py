@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astro_vae.products.reasons import main
 from astro_vae.report.charts import histogram
 from astro_vae.report.gather import ModelResults, SurveyResults
 from astro_vae.report.measures import Measure, flat
@@ -27,6 +28,9 @@ TRIVIAL = "trivial_"
 PLANTED = "is_anomaly"  # column of a survey that knows the truth
 NO_SCORES = ("rank", "ra", "dec", "group", "row", "combined")
 PLACES = ("run_", "chi2_")  # begin the names of columns that say where in an object
+
+
+LEADERS = 5
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def _one(model: ModelResults, sheets: Sheets, known: pd.DataFrame, n: int) -> di
         "columns": _columns(scores, plain, ranking.attrs.get("descriptions", {})),
         "rows": _rows(table.head(n), _shares(table, scores), scores, plain, sheets, _links(known)),
         "labels": list(label_groups(table)), "parts": [p for p in table["part"].unique() if p],
+        "leaders": _leaders(table, scores, _links(known)),
         "left": f"The first {n} are shown; {plural(left, 'more row')} in anomalies.csv." if left > 0 else "",
         "charts": _charts(table), "found": _found(flat(model.metrics)), "picture": _gallery(model),
     }
@@ -152,6 +157,20 @@ def _rows(
         }
         for i, row in enumerate(table.to_dict("records"))
     ]
+
+
+def _leaders(table: pd.DataFrame, scores: list[str], links: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return, for each score, the objects that are highest in it, with their value and their main reason."""
+    leaders = []
+    for name in scores:
+        first = table.sort_values([name, "object_id"], ascending=[False, True], kind="stable")
+        first = first[first[name].notna()].head(LEADERS)
+        leaders.append({"score": score_words(name), "objects": [
+            {"object_id": row["object_id"], "link": _address(links.get(row["object_id"])), "rank": int(row["rank"]),
+             "value": number(float(row[name])), "reason": main(_why(row))}
+            for row in first.to_dict("records")
+        ]})
+    return leaders
 
 
 def _address(link: Any) -> str:

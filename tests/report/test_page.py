@@ -193,3 +193,17 @@ def test_rankings_of_many_models_share_the_rows_of_a_page(
     text = (tmp_path / "report.html").read_text("utf-8")
     assert text.count("<tr data-label=") == 20
     assert text.count("The first 10 are shown; 26 more rows in anomalies.csv.") == 2
+
+
+def test_the_objects_that_lead_each_score_are_listed(results: Callable[..., Path], tmp_path: Path) -> None:
+    folder = results()
+    ranking = pd.read_parquet(folder / "vae8" / "anomalies.parquet").sort_values("reconstruction", ascending=False)
+    ranking.loc[ranking.index[0], "reconstruction"] = np.nan  # what has no score leads none
+    ranking.sort_values("rank").to_parquet(folder / "vae8" / "anomalies.parquet")
+    report(SETTINGS, folder=folder, out=tmp_path / "report.html", models=["vae8"])
+    text = (tmp_path / "report.html").read_text("utf-8")
+    table = text[text.index('class="plain leaders"') :].split("</table>")[0]
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in table.split("<tr>")[2:]]
+    assert [row[0] for row in rows] == ["combined", "reconstruction", "latent density"]
+    assert [re.findall(r"^J\d+", cell) for cell in rows[1][1:]] == [[i[:5]] for i in ranking["object_id"][1:6]]
+    assert f"<small>rank {ranking['rank'].iloc[1]}: far from its neighbours</small>" in rows[1][1]
