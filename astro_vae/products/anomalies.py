@@ -160,7 +160,7 @@ def ranking(
     made = pd.concat([made, found, measure.trivial(table).reset_index(drop=True)], axis=1)
     if inference.labels:
         made["label_predicted"] = np.array(inference.labels, dtype=object)[label]
-    remarks = runs.words(found) if runs else {}
+    remarks = runs.words(found, table.reset_index(drop=True)) if runs else {}
     made["why"] = reasons(percentiles, table.reset_index(drop=True), measure.EXTREMES, among, remarks)
     made["row"] = np.arange(len(made))
     made = made.sort_values(["combined", "object_id"], ascending=[False, True], kind="stable").reset_index(drop=True)

@@ -27,7 +27,7 @@ FIGURES = {"auc": "area under the curve", "recall_at_5_percent": "recall at 5 %"
 TRIVIAL = "trivial_"
 PLANTED = "is_anomaly"  # column of a survey that knows the truth
 NO_SCORES = ("rank", "ra", "dec", "group", "row", "combined")
-PLACES = ("run_", "chi2_")  # begin the names of columns that say where in an object
+PLACES = ("run_", "chi2_", "system_")  # begin the names of columns that say where in an object
 
 
 LEADERS = 5
