@@ -8,7 +8,7 @@ from astro_vae.spectra.limits import peaks
 from astro_vae.spectra.lines import FEATURES_AA, near_line
 
 LINES = ("[OII] 3728", "H-beta", "[OIII] 4960", "[OIII] 5008", "H-alpha")
-LEAST_SIGMA = 6.0
+LEAST_SIGMA = 8.0
 MOST = 8  # the strongest peaks; lines fit by chance among more
 TOLERANCE = 1.5  # bins
 APART = 0.01  # least difference of the two (1 + z), as a fraction: what is nearer is the object's own gas
@@ -20,7 +20,7 @@ DOUBLET_RATIO = (1.5, 6.0)  # of the significance of [OIII] 5008 by that of 4960
 def second_system(significance: np.ndarray, edges_aa: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the (1 + z) of a second system of lines by that of the object, and its lines: (B,) each, NaN for none.
 
-    Peaks of at least 6 sigma that are near no line of the object itself, nor in the wings of `LINES`, are held
+    Peaks of at least 8 sigma that are near no line of the object itself, nor in the wings of `LINES`, are held
     against `LINES`. A system is at least half of them, and three lines or [OIII] 4960 and 5008 in about their ratio,
     as of a galaxy behind a galaxy (Bolton et al. 2004, AJ 127, 1860).
 

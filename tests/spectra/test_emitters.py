@@ -27,7 +27,7 @@ def lines(shift: float = SHIFT, **heights: float) -> dict[str, float]:
 
 @pytest.mark.parametrize(("peaks", "number"), [
     (lines(oii=10, hb=9, strong=20), 3),
-    (lines(oii=10, hb=9, weak=7, strong=20), 4),
+    (lines(oii=10, hb=9, weak=8.5, strong=20), 4),
     (lines(weak=10, strong=30), 2),
     ({**lines(weak=10, strong=30), "at_3500": 40, "at_7600": 9}, 2),
 ])
@@ -41,7 +41,7 @@ def test_three_lines_or_the_doublet_make_a_system(peaks: dict[str, float], numbe
     {}, lines(oii=10, strong=20),  # two lines may lie so by chance
     lines(weak=30, strong=10),  # the wrong way round
     lines(shift=1.004, oii=10, hb=9, strong=20),  # the object's own gas
-    lines(oii=5, hb=5, strong=5),
+    lines(oii=7, hb=7, strong=7),
     {**lines(weak=10, strong=30), "at_3500": 40, "at_3600": 50, "at_7600": 9},  # fewer than half of the peaks
 ])
 def test_chance_and_the_own_lines_make_none(peaks: dict[str, float]) -> None:

@@ -115,3 +115,4 @@ def test_a_line_is_named_where_it_lies_inside() -> None:
     assert near_line(6560, 10) == "H-alpha"
     assert near_line(6500, 40) == ""
     assert near_line(5007, 1) == "[OIII] 5008"
+    assert [near_line(wave, 3) for wave in (6376, 6367)] == ["[FeX] 6376", "[OI] 6366"]
