@@ -114,7 +114,7 @@ def ways(
         between = _frame(axes, limits(np.concatenate(way), none), x, marked=wave_aa is not None)
         for flux, colour in zip(way, colours, strict=True):
             axes.plot(x, flux, color=colour, lw=0.6, drawstyle="steps-mid")
-        _mark(axes, x, np.fmax.reduce(way), between, colours[-1])
+        _mark(axes, x, np.fmax.reduce(way), between, "0.3")
         axes.set_title(name, fontsize=7, pad=2)
     for axes in panels.flat[len(values) :]:
         axes.set_axis_off()
