@@ -70,6 +70,8 @@ def _put(row: dict[str, float], name: str, figure: Mapping[str, Any] | None) -> 
         row |= {f"{name}_{key}": figure[key] for key in FOLLOWING if figure.get(key) is not None}
 
 
+ROW_INCH = 0.34
+FEWEST = 3  # rows that the figure has room for
 Panel = tuple[str, dict[str, str], str | None, float]
 
 
@@ -119,7 +121,8 @@ def _figure(table: pd.DataFrame, path: Path) -> None:
     panels: list[Panel] = [*PANELS, ("Anomalies found, area under the curve", odd, CHANCE, 0.0)]
     panels = [(t, {k: w for k, w in f.items() if k in table}, r, unit) for t, f, r, unit in panels]
     panels = [panel for panel in panels if panel[1]]
-    figure = Figure(figsize=(max(3.2 * len(panels), 3.2), 1.4 + 0.34 * max(len(table), 3)), layout="constrained")
+    height = 1.4 + ROW_INCH * max(len(table), FEWEST)
+    figure = Figure(figsize=(max(3.2 * len(panels), 3.2), height), layout="constrained")
     for axes, (title, figures, reference, unit) in zip(
         figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True
     ):
@@ -143,8 +146,10 @@ def _panel(axes: Any, table: pd.DataFrame, figures: Mapping[str, str], reference
     axes.set_yticks(height, table["model"])
     axes.set_ylim(-0.6, len(table) - 0.4)
     axes.grid(axis="x", alpha=0.3)
+    axes.grid(axis="y", alpha=0.3, lw=0.4)  # leads the eye from panel to panel
     axes.tick_params(labelsize=8)
-    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
+    below = 0.27 / (ROW_INCH * max(len(table), FEWEST))  # room for the numbers of the axis, as a share of its height
+    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -below), ncols=2, frameon=False)
 
 
 def _logarithmic(axes: Any, unit: float) -> None:

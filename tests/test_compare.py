@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import pandas as pd
 import pytest
 
@@ -51,3 +52,13 @@ def test_compare_writes_numbers_and_a_picture(tmp_path: Path) -> None:
     assert list(table["model"]) == ["cvae", "pca"]
     assert all(pd.api.types.is_numeric_dtype(table[name]) for name in table.columns[1:])
     assert (tmp_path / "comparison.png").stat().st_size > 1000
+
+
+def test_the_picture_of_many_models_leaves_no_empty_space_below_its_axes(tmp_path: Path) -> None:
+    for i in range(24):
+        write_json(tmp_path / f"m{i}" / "metrics.json", metrics(f"m{i}", 1e-3))
+    compare([tmp_path / f"m{i}" / "metrics.json" for i in range(24)], out=tmp_path / "comparison.csv")
+    picture = cv2.imread(str(tmp_path / "comparison.png"), cv2.IMREAD_GRAYSCALE)
+    empty = (picture > 250).all(axis=1)
+    longest = max(len(run) for run in "".join("x" if one else " " for one in empty).split())
+    assert longest < 0.02 * len(picture)

@@ -27,6 +27,8 @@ PER_ROW = 8
 """Objects in a row of a gallery."""
 SAMPLES = (12, 2)
 """Columns and rows of the samples of a label in a picture."""
+TITLE = (27, 3)
+"""Characters in a line of a title, and lines of a reason in it."""
 INK = "white"  # of what is written on an image
 ARROW = 0.16  # length of the arrows of the compass, by the side of a panel
 
@@ -213,8 +215,10 @@ def _layout(number: int, rows: int | None, columns: int | None) -> tuple[int, in
 
 
 def _size(rows: int, columns: int, titles: Sequence[str] | None, suptitle: str | None) -> tuple[float, float]:
-    panel = PANEL_INCH + (0.14 if titles else 0)
-    return PANEL_INCH * columns + 0.25, panel * rows + (0.3 if suptitle else 0)
+    lines = [title.count("\n") + 1 if title else 0 for title in titles or ()]
+    most = [max(lines[start : start + columns]) for start in range(0, len(lines), columns)]  # of each row
+    above = sum(0.04 + 0.1 * n for n in most if n)
+    return PANEL_INCH * columns + 0.25, PANEL_INCH * rows + above + (0.3 if suptitle else 0)
 
 
 def _sky(panels: np.ndarray, north_deg: float | np.ndarray | None, pixel_arcsec: float | np.ndarray | None) -> None:

@@ -17,7 +17,7 @@ from astro_vae.kinds import Kind
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
 from astro_vae.products.catalog import read_catalog, write_catalog
-from astro_vae.products.gallery import draw_redrawn, short
+from astro_vae.products.gallery import draw_redrawn, titles_of
 from astro_vae.products.ordinary import Ordinary
 from astro_vae.products.priors import load_prior
 from astro_vae.products.reasons import column_of, reasons
@@ -95,7 +95,7 @@ def rank(
         write_catalog(table, known, out, formats=(".fits", ".parquet", ".csv"), meta=how)
         write_regions(table.head(settings.top), views.table.iloc[order], out.with_suffix(".reg"))
         top = order[: settings.top]
-        titles = [f"{number}: {short(name)}" for number, name in enumerate(table["object_id"].head(settings.top), 1)]
+        titles = titles_of(table.head(settings.top), views.kind.draw.TITLE)
         draw_redrawn(inference, views, top, label[top], out.with_suffix(".png"), titles=titles, suptitle=GALLERY)
     first = table.iloc[0]
     print(f"{out.name}: {len(table)} objects ranked; the strangest is {first['object_id']}: {first['why']}")
@@ -160,7 +160,7 @@ def ranking(
     made = pd.concat([made, found, measure.trivial(table).reset_index(drop=True)], axis=1)
     if inference.labels:
         made["label_predicted"] = np.array(inference.labels, dtype=object)[label]
-    remarks = runs.words(found) if runs else {}
+    remarks = runs.words(found, table.reset_index(drop=True)) if runs else {}
     made["why"] = reasons(percentiles, table.reset_index(drop=True), measure.EXTREMES, among, remarks)
     made["row"] = np.arange(len(made))
     made = made.sort_values(["combined", "object_id"], ascending=[False, True], kind="stable").reset_index(drop=True)

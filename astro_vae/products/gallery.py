@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from astro_vae.products._inference import Inference
 from astro_vae.products._views import Views
+from astro_vae.products.reasons import main
 
 
 def draw_redrawn(
@@ -68,3 +71,22 @@ def _seen(views: Views, rows: np.ndarray) -> np.ndarray:
 def short(name: str, length: int = 20) -> str:
     """Return a name that fits above a picture."""
     return name if len(name) <= length else f"{name[: length - 1]}\u2026"
+
+
+def titles_of(table: pd.DataFrame, room: tuple[int, int]) -> list[str]:
+    """Return rank, name, label and the main reason of each object of a ranking.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of the ranking.
+    room : (int, int)
+        Characters in a line, and lines of the reason: what is longer is cut.
+    """
+    titles = []
+    for row in table.to_dict("records"):
+        label = row["label"] or ("unlabelled" if row.get("label_predicted") else "")
+        name = f"{row['rank']}: {short(row['object_id'])}" + (f" ({label})" if label else "")
+        reason = wrap(main(row["why"]), room[0], max_lines=room[1], placeholder="\u2026")
+        titles.append("\n".join([*wrap(name, room[0]), *reason]))
+    return titles

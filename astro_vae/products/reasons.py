@@ -42,6 +42,16 @@ def reasons(
     return words
 
 
+def main(why: str) -> str:
+    """Return the first of the reasons that `reasons` gave, in a few words: its remark where it has one.
+
+    >>> main("a run of residuals stands out (percentile 98): excess of flux at 4492 +- 4 Angstrom; small break")
+    'excess of flux at 4492 \u00b1 4 \u00c5'
+    """
+    words, _, remark = why.partition("; ")[0].partition("): ")
+    return (remark or words.partition(" (percentile ")[0]).replace("+-", "\u00b1").replace("Angstrom", "\u00c5")
+
+
 def _said(words: str, fraction: float, remark: str) -> str:
     return f"{words} ({_percentile(fraction)})" + (f": {remark}" if remark else "")
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astro_vae.products.reasons import main
 from astro_vae.report.charts import histogram
 from astro_vae.report.gather import ModelResults, SurveyResults
 from astro_vae.report.measures import Measure, flat
@@ -19,12 +20,17 @@ from astro_vae.report.thumbnails import Sheets, figure
 from astro_vae.report.words import measured, number, plural
 
 ROWS = 500
+ALL_ROWS = 4000
+"""Rows of all tables of a page: browsers take long with more."""
 STRIP = 8
 FIGURES = {"auc": "area under the curve", "recall_at_5_percent": "recall at 5 %", "recall_at_10_percent": "at 10 %"}
 TRIVIAL = "trivial_"
 PLANTED = "is_anomaly"  # column of a survey that knows the truth
 NO_SCORES = ("rank", "ra", "dec", "group", "row", "combined")
-PLACES = ("run_", "chi2_")  # begin the names of columns that say where in an object
+PLACES = ("run_", "chi2_", "system_")  # begin the names of columns that say where in an object
+
+
+LEADERS = 5
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,14 @@ class Cell:
 
 def shown_ids(models: Iterable[ModelResults]) -> list[str]:
     """Return the objects that any ranking of the page shows, without repetition."""
-    found: dict[str, None] = {}
-    for model in models:
-        if model.ranking is not None:
-            found |= dict.fromkeys(model.ranking["object_id"].head(ROWS))
-    return list(found)
+    rankings = [model.ranking for model in models if model.ranking is not None]
+    n = rows_shown(len(rankings))
+    return list(dict.fromkeys(name for ranking in rankings for name in ranking["object_id"].head(n)))
+
+
+def rows_shown(rankings: int) -> int:
+    """Return how many rows of each of so many rankings a page shows."""
+    return min(ROWS, ALL_ROWS // max(rankings, 1))
 
 
 def score_columns(ranking: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -61,7 +70,8 @@ def score_columns(ranking: pd.DataFrame) -> tuple[list[str], list[str]]:
 def rankings_section(results: SurveyResults, sheets: Sheets) -> list[dict[str, Any]]:
     """Return what the template needs for each model that has a ranking."""
     known = results.table.drop_duplicates("object_id").set_index("object_id")
-    return [_one(model, sheets, known) for model in results.models if model.ranking is not None]
+    ranked = [model for model in results.models if model.ranking is not None]
+    return [_one(model, sheets, known, rows_shown(len(ranked))) for model in ranked]
 
 
 def strip(model: ModelResults, sheets: Sheets) -> list[dict[str, Any]]:
@@ -74,18 +84,19 @@ def strip(model: ModelResults, sheets: Sheets) -> list[dict[str, Any]]:
     ]
 
 
-def _one(model: ModelResults, sheets: Sheets, known: pd.DataFrame) -> dict[str, Any]:
+def _one(model: ModelResults, sheets: Sheets, known: pd.DataFrame, n: int) -> dict[str, Any]:
     ranking = model.ranking
     assert ranking is not None
     scores, plain = score_columns(ranking)
     table = ranking.assign(label=_labels(ranking, known), part=ranking["object_id"].map(known["part"]).fillna(""))
-    left = len(table) - ROWS
+    left = len(table) - n
     return {
         "name": model.name, "words": plural(len(table), "object"),
         "columns": _columns(scores, plain, ranking.attrs.get("descriptions", {})),
-        "rows": _rows(table.head(ROWS), _shares(table, scores), scores, plain, sheets, _links(known)),
+        "rows": _rows(table.head(n), _shares(table, scores), scores, plain, sheets, _links(known)),
         "labels": list(label_groups(table)), "parts": [p for p in table["part"].unique() if p],
-        "left": f"The first {ROWS} are shown; {plural(left, 'more row')} in anomalies.csv." if left > 0 else "",
+        "leaders": _leaders(table, scores, _links(known)),
+        "left": f"The first {n} are shown; {plural(left, 'more row')} in anomalies.csv." if left > 0 else "",
         "charts": _charts(table), "found": _found(flat(model.metrics)), "picture": _gallery(model),
     }
 
@@ -146,6 +157,20 @@ def _rows(
         }
         for i, row in enumerate(table.to_dict("records"))
     ]
+
+
+def _leaders(table: pd.DataFrame, scores: list[str], links: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return, for each score, the objects that are highest in it, with their value and their main reason."""
+    leaders = []
+    for name in scores:
+        first = table.sort_values([name, "object_id"], ascending=[False, True], kind="stable")
+        first = first[first[name].notna()].head(LEADERS)
+        leaders.append({"score": score_words(name), "objects": [
+            {"object_id": row["object_id"], "link": _address(links.get(row["object_id"])), "rank": int(row["rank"]),
+             "value": number(float(row[name])), "reason": main(_why(row))}
+            for row in first.to_dict("records")
+        ]})
+    return leaders
 
 
 def _address(link: Any) -> str:

@@ -1,7 +1,8 @@
 """Put the pictures of many objects on few sheets, each embedded once and shown in parts.
 
 A page with a thousand embedded files is slow, and one per model and table would repeat them; a style
-class per sheet and two numbers per object show any of them at any size.
+class per sheet and two numbers per object show any of them at any size. What a kind draws in lines, not in pixels,
+stands in the page once as a symbol, and is sharp at any size.
 """
 
 from __future__ import annotations
@@ -31,18 +32,27 @@ def data_uri(png: bytes) -> str:
 
 @dataclass
 class Sheets:
-    """The sheets, and the place (sheet, column, row) of each object."""
+    """The sheets with the place (sheet, column, row) of each object on them, and the symbols of those in lines."""
 
     addresses: list[str] = field(default_factory=list)
     places: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    symbols: list[str] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def picture(self, object_id: str) -> Markup:
         """Return the element that shows an object; an empty frame where it has no picture."""
         label = escape(f"picture of {object_id}")
+        if object_id in self.numbers:
+            return Markup(f'<svg class="thumb drawn" role="img" aria-label="{label}">'
+                          f'<use href="#o{self.numbers[object_id]}"/></svg>')
         if object_id not in self.places:
             return Markup(f'<span class="thumb none" role="img" aria-label="{label}"></span>')
         sheet, x, y = self.places[object_id]
         return Markup(f'<span class="thumb s{sheet}" style="--x:{x};--y:{y}" role="img" aria-label="{label}"></span>')
+
+    def drawings(self) -> Markup:
+        """Return the symbols, which are shown nowhere themselves; empty where there are none."""
+        return Markup("<svg hidden>{}</svg>").format(Markup("".join(self.symbols))) if self.symbols else Markup("")
 
     def style(self) -> Markup:
         """Return the style classes of the sheets."""
@@ -69,9 +79,14 @@ def sheets(objects: Objects, object_ids: Iterable[str], view: AnyViewSettings) -
             continue
         seen = kind.view.view(values[chosen], table[chosen], view, scaled=bool(objects.attributes.get("scaled")))
         for object_id, image in zip(table["object_id"][chosen], seen, strict=True):
-            n = len(pictures)
-            made.places[object_id] = (n // (COLUMNS * ROWS), n % COLUMNS, n // COLUMNS % ROWS)
-            pictures.append(_picture(kind.draw.thumbnail(image)))
+            drawn = kind.draw.thumbnail(image)
+            if isinstance(drawn, str):
+                made.numbers[object_id] = n = len(made.symbols)
+                made.symbols.append(drawn.replace("<symbol", f'<symbol id="o{n}"', 1))
+            else:
+                n = len(pictures)
+                made.places[object_id] = (n // (COLUMNS * ROWS), n % COLUMNS, n // COLUMNS % ROWS)
+                pictures.append(_picture(drawn))
     for start in range(0, len(pictures), COLUMNS * ROWS):
         made.addresses.append(data_uri(_sheet(pictures[start : start + COLUMNS * ROWS])))
     return made

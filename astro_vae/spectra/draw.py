@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -18,6 +17,8 @@ from matplotlib.ticker import MaxNLocator
 
 from astro_vae import files
 from astro_vae.settings_spectra import SpectrumViewSettings
+from astro_vae.spectra.limits import limits, peaks, with_gaps
+from astro_vae.spectra.outline import thumbnail as thumbnail
 from astro_vae.spectra.resample import bin_centres
 from astro_vae.spectra.view import to_network
 
@@ -27,9 +28,10 @@ PER_ROW = 4
 """Objects in a row of a gallery: more could not be read on a page."""
 SAMPLES = (4, 3)
 """Columns and rows of the samples of a label in a picture."""
+TITLE = (64, 1)
+"""Characters in a line of a title, and lines of a reason in it."""
 INK, ERROR, MODEL = "#1f4e79", "#b8cbe0", "#d1611c"
 WAYS = "viridis"  # colours along a way; its yellow end would be lost on white
-THUMBNAIL = 96  # pixels
 MARKED = {  # vacuum wavelength (Angstrom), side of the line on which its name stands
     "Ly\N{GREEK SMALL LETTER ALPHA} ": (1215.7, "right"), " CIV": (1549.5, "left"), " CIII]": (1908.7, "left"),
     " MgII": (2799.1, "left"),
@@ -66,7 +68,7 @@ def grid(
     columns = columns or math.ceil(len(seen) / rows if rows else math.sqrt(len(seen)))
     rows = rows or math.ceil(len(seen) / columns)
     lines = max((label.count("\n") for label in row_labels or ()), default=0)  # beyond the first
-    figure = _figure(rows, columns, titles=bool(titles), suptitle=suptitle, lines=lines)
+    figure = _figure(rows, columns, titles=_most_lines(titles), suptitle=suptitle, lines=lines)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True)
     for axes in panels.flat[len(seen) :]:
         axes.set_axis_off()
@@ -76,7 +78,7 @@ def grid(
         else:
             show(axes, spectrum, wave_aa)
     for axes, title in zip(panels.flat, titles or (), strict=False):
-        axes.set_title(title, fontsize=6, pad=2)
+        axes.set_title(title, fontsize=6, pad=3, linespacing=1.1)
     for axes, label in zip(panels[:, 0], row_labels or (), strict=False):
         axes.set_ylabel(label, fontsize=6)
     _finish(figure, path, wave_aa, scale)
@@ -104,13 +106,15 @@ def ways(
     """
     columns = min(2, len(values))
     rows = math.ceil(len(values) / columns)
-    figure = _figure(rows, columns, titles=True, suptitle=suptitle, lines=0, panel=WAY_INCH, key=True)
+    figure = _figure(rows, columns, titles=1, suptitle=suptitle, lines=0, panel=WAY_INCH, key=True)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True)
     colours = colormaps[WAYS](np.linspace(0, 0.92, len(steps)))
     for axes, way, name in zip(panels.flat, values, names, strict=False):
-        _frame(axes, np.concatenate(way), np.zeros(way.size), _x(way, wave_aa), marked=wave_aa is not None)
+        x, none = _x(way, wave_aa), np.zeros(way.size)
+        between = _frame(axes, limits(np.concatenate(way), none), x, marked=wave_aa is not None)
         for flux, colour in zip(way, colours, strict=True):
-            axes.plot(_x(way, wave_aa), flux, color=colour, lw=0.6, drawstyle="steps-mid")
+            axes.plot(x, flux, color=colour, lw=0.6, drawstyle="steps-mid")
+        _mark(axes, x, np.fmax.reduce(way), between, "0.3")
         axes.set_title(name, fontsize=7, pad=2)
     for axes in panels.flat[len(values) :]:
         axes.set_axis_off()
@@ -130,13 +134,14 @@ def _finish(figure: Figure, path: Path, wave_aa: np.ndarray | None, scale: str) 
 
 
 def _figure(
-    rows: int, columns: int, *, titles: bool, suptitle: str | None, lines: int,
+    rows: int, columns: int, *, titles: int, suptitle: str | None, lines: int,
     panel: tuple[float, float] = PANEL_INCH, key: bool = False,
 ) -> Figure:
     """Return a figure with room for so many panels; margins are in inches, since a solver takes long with many."""
     left, right, bottom = 0.5 + 0.12 * lines, 0.08, 0.4
-    top = 0.08 + 0.14 * titles + (0.25 if suptitle else 0) + 0.2 * key
-    between = 0.26, 0.06 + 0.14 * titles
+    above = 0.04 + 0.1 * titles if titles else 0.0  # inches of titles
+    top = 0.08 + above + (0.25 if suptitle else 0) + 0.2 * key
+    between = 0.26, 0.06 + above
     width, height = panel[0] * columns + left + right, panel[1] * rows + bottom + top
     figure = Figure(figsize=(width, height))
     figure.subplots_adjust(
@@ -146,6 +151,11 @@ def _figure(
     if suptitle:
         figure.suptitle(suptitle, fontsize=9, y=1 - 0.05 / height, va="top")
     return figure
+
+
+def _most_lines(titles: Sequence[str] | None) -> int:
+    """Return the lines of the longest title."""
+    return max((title.count("\n") + 1 for title in titles or () if title), default=0)
 
 
 def known(view: SpectrumViewSettings, objects: pd.DataFrame, n: int) -> dict[str, Any]:
@@ -185,24 +195,28 @@ def blank(seen: np.ndarray) -> None:
 def show(axes: Axes, spectrum: np.ndarray, wave_aa: np.ndarray | None = None) -> None:
     """Show one spectrum, (2, L) with errors or (L,) without; bins that are not valid are gaps.
 
-    Of (3, L) the last row is what a model makes of it, drawn over it.
+    Of (3, L) the last row is what a model makes of it, drawn over it. What leaves the panel (see `limits`) is marked
+    by a triangle on its edge, and the farthest value is written beside.
     """
     x = _x(spectrum, wave_aa)
-    flux, error = _with_gaps(spectrum[:2] if spectrum.ndim == 2 else spectrum)
+    flux, error = with_gaps(spectrum[:2] if spectrum.ndim == 2 else spectrum)
+    model = spectrum[2:].astype(float) if spectrum.ndim == 2 else spectrum[:0]
+    between = _frame(axes, limits(flux, error, *model), x, marked=wave_aa is not None)
     axes.fill_between(x, flux - error, flux + error, step="mid", color=ERROR, lw=0)
     axes.plot(x, flux, color=INK, lw=0.6, drawstyle="steps-mid")
-    if len(spectrum) == 3:
-        axes.plot(x, spectrum[2], color=MODEL, lw=0.6, alpha=0.8, drawstyle="steps-mid")
-    _frame(axes, flux, error, x, marked=wave_aa is not None)
+    for redrawn in model:
+        axes.plot(x, redrawn, color=MODEL, lw=0.6, alpha=0.8, drawstyle="steps-mid")
+        _mark(axes, x, redrawn, between, MODEL, said=False)
+    _mark(axes, x, flux, between, INK)
 
 
 def _x(spectrum: np.ndarray, wave_aa: np.ndarray | None) -> np.ndarray:
     return np.arange(spectrum.shape[-1]) if wave_aa is None else wave_aa
 
 
-def _frame(axes: Axes, flux: np.ndarray, error: np.ndarray, x: np.ndarray, *, marked: bool) -> None:
-    """Set the limits of a panel by what it shows, its ticks, and the names of lines where x are wavelengths."""
-    low, high = _range(flux, error)
+def _frame(axes: Axes, between: tuple[float, float], x: np.ndarray, *, marked: bool) -> tuple[float, float]:
+    """Set the limits of a panel, its ticks, and the names of lines where x are wavelengths; return the limits."""
+    low, high = between
     axes.set_ylim(low, high)
     axes.set_xlim(x[0], x[-1])
     if low < 0:
@@ -214,42 +228,22 @@ def _frame(axes: Axes, flux: np.ndarray, error: np.ndarray, x: np.ndarray, *, ma
         if x[0] < wave < x[-1]:
             axes.axvline(wave, color="0.7", lw=0.4, zorder=0)
             axes.text(wave, high, name, fontsize=5, ha=side, va="top", color="0.4")
+    return between
 
 
-def thumbnail(spectrum: np.ndarray) -> bytes:
-    """Return one spectrum, (2, L) or (L,), as a small square PNG."""
-    flux, error = _with_gaps(spectrum)
-    low, high = _range(flux, error)
-    side, scale = THUMBNAIL, 4  # drawn larger and reduced, which smooths the line
-    large = side * scale
-    x = np.linspace(0.03, 0.97, len(flux)) * large
-    y = (0.95 - 0.9 * np.clip((flux - low) / (high - low), 0, 1)) * large
-    picture = np.full((large, large, 3), 255, np.uint8)
-    blue_green_red = tuple(int(INK[i : i + 2], 16) for i in (5, 3, 1))
-    points = np.stack([x, y], axis=1)
-    breaks = np.flatnonzero(np.diff(np.isfinite(flux).astype(int))) + 1
-    for run in np.split(points, breaks):
-        if np.isfinite(run).all():
-            cv2.polylines(picture, [np.rint(run).astype(np.int32)], False, blue_green_red, scale, cv2.LINE_AA)
-    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".png", small)[1].tobytes()
-
-
-def _with_gaps(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return flux and error (L,), NaN where not valid."""
-    if spectrum.ndim == 1:
-        return spectrum.astype(float), np.zeros(len(spectrum))
-    flux, ivar = spectrum.astype(float)
-    safe = np.where(ivar > 0, ivar, np.nan)
-    return np.where(ivar > 0, flux, np.nan), 1 / np.sqrt(safe)
-
-
-def _range(flux: np.ndarray, error: np.ndarray) -> tuple[float, float]:
-    """Return the limits of the drawing: zero or below, and around all that is farther than 5 sigma from zero."""
-    valid = flux[np.isfinite(flux)]
-    if not len(valid):
-        return 0.0, 1.0
-    low, high = np.percentile(valid, [0.5, 99.5])
-    low = min([0.0, float(low), *flux[flux < -5 * error]])
-    high = max([float(high), *flux[flux > 5 * error]])
-    return low, low + 1.1 * max(high - low, 1e-6)
+def _mark(
+    axes: Axes, x: np.ndarray, flux: np.ndarray, between: tuple[float, float], colour: Any, *, said: bool = True
+) -> None:
+    """Mark on the edge of a panel where flux (L,) leaves it, and say at the farthest bin how far it goes."""
+    for edge, (limit, sign, symbol) in enumerate(((between[0], -1, "v"), (between[1], 1, "^"))):
+        bins = peaks(flux, limit, sign)
+        if not len(bins):
+            continue
+        across = axes.get_xaxis_transform()
+        axes.plot(x[bins], np.full(len(bins), edge), symbol, color=colour, ms=2.5, mew=0, clip_on=False,
+                  transform=across)
+        farthest = bins[(sign * flux[bins]).argmax()]
+        if said:
+            side, away = ("right", -3) if x[farthest] > (x[0] + x[-1]) / 2 else ("left", 3)
+            axes.annotate(f"{flux[farthest]:.3g}", (x[farthest], 0.88 if edge else 0.03), (away, 0), across,
+                          "offset points", fontsize=5, ha=side, va="top" if edge else "bottom", color=colour)

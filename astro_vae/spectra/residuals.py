@@ -11,6 +11,7 @@ import pandas as pd
 
 from astro_vae.columns import Column
 from astro_vae.settings_spectra import SpectrumViewSettings
+from astro_vae.spectra.emitters import second_system
 from astro_vae.spectra.lines import near_line
 from astro_vae.spectra.resample import bin_edges
 from astro_vae.spectra.view import to_network
@@ -21,6 +22,7 @@ FEWEST = 8  # reference objects with a valid value, below which those of the nei
 EXCEEDED = 0.9  # quantile of the strongest runs of reference objects that is 1 in the score
 LARGEST_ERROR = 10.0  # of a model, as a fraction of the flux
 NARROW = 0.1  # a stretch of at most this fraction of the bins is worth a word
+LINE_WIDTHS, WING_WIDTH = (0, 1, 2), 4  # numbers of `WIDTHS`: of lines, and of what is too wide for one
 WIDE_AA = 150.0  # no line is to be named for what is wider
 
 COLUMNS = {
@@ -32,6 +34,8 @@ COLUMNS = {
     ),
     "chi2_from_aa": Column("Begin of the shortest stretch with half of the chi-square", "Angstrom", "em.wl;stat.min"),
     "chi2_to_aa": Column("End of that stretch", "Angstrom", "em.wl;stat.max"),
+    "system_shift": Column("(1 + z) of other emission lines in the residuals by that of the object; NaN without any"),
+    "system_lines": Column("Number of those lines", ucd="meta.number"),
 }
 """Columns that `Runs.places` returns."""
 
@@ -111,20 +115,32 @@ class Runs:
         found = {"run_wave_aa": (low + high) / 2, "run_width_aa": high - low, "run_sigma": sigma}
         begin, end = _half(seen, redrawn)
         found |= {"chi2_from_aa": self.edges_aa[begin], "chi2_to_aa": self.edges_aa[end]}
+        found["system_shift"], found["system_lines"] = self._second_system(seen, redrawn)
         return {name: np.where(score > 0, values, np.nan) for name, values in found.items()}
 
-    def words(self, places: pd.DataFrame) -> dict[str, list[str]]:
+    def words(self, places: pd.DataFrame, table: pd.DataFrame) -> dict[str, list[str]]:
         """Say of each object what of the spectrum is behind a score: by name of the score, (B,) each.
 
         Parameters
         ----------
         places : DataFrame, B rows
             What `places` returned.
+        table : DataFrame, B rows
+            The objects, for their redshifts.
         """
-        rows = places.to_dict("records")
+        known = table["redshift"].to_numpy(float) if "redshift" in table else np.full(len(places), np.nan)
+        rows = places.assign(redshift=known).to_dict("records")
         narrow = NARROW * len(self.model_error[0]) * np.log(self.edges_aa[1] / self.edges_aa[0])
         return {"residual_runs": [_run_words(row) for row in rows],
                 "reconstruction": [_stretch_words(row, narrow) for row in rows]}
+
+    def _second_system(self, seen: np.ndarray, redrawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return `second_system` of what is more significant in a narrow run than in a wide one."""
+        narrow, wing = (
+            np.fmax.reduce([_significance(_filter(seen, redrawn, WIDTHS[n]), self.model_error[n]) for n in numbers])
+            for numbers in (LINE_WIDTHS, (WING_WIDTH,))
+        )
+        return second_system(np.where(narrow > np.nan_to_num(wing), narrow, np.nan), self.edges_aa)
 
     def _best(self, seen: np.ndarray, redrawn: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the score of the strongest run, number of its width, its middle bin, its significance: (B,) each."""
@@ -203,8 +219,17 @@ def _run_words(row: Mapping[Any, float]) -> str:
         return ""
     half = row["run_width_aa"] / 2
     kind = "excess" if row["run_sigma"] > 0 else "lack"
-    return (f"{kind} of flux at {row['run_wave_aa']:.0f} +- {half:.0f} Angstrom{_near(row['run_wave_aa'], half)}, "
-            f"{abs(row['run_sigma']):.0f} sigma")
+    place = f"{row['run_wave_aa']:.0f} +- {half:.0f} Angstrom{_near(row['run_wave_aa'], half)}"
+    return f"{_system_words(row)}{kind} of flux at {place}, {abs(row['run_sigma']):.0f} sigma"
+
+
+def _system_words(row: Mapping[Any, float]) -> str:
+    """Name the redshift of a second system of lines; without one of the object its shift."""
+    if not np.isfinite(row["system_shift"]):
+        return ""
+    z = (1 + row["redshift"]) * row["system_shift"] - 1
+    place = f"z = {z:.4f}" if np.isfinite(z) else f"{row['system_shift']:.4f} times its (1 + z)"
+    return f"{row['system_lines']:.0f} lines as of a galaxy at {place}, "
 
 
 def _stretch_words(row: Mapping[Any, float], narrow: float) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from astro_vae.errors import UserError
@@ -154,3 +156,54 @@ def test_missing_and_damaged_files_are_named(
     with pytest.raises(UserError, match=r"objects\.h5: no such file"):
         report(SETTINGS, folder=folder, out=out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("n", [8, 9])
+def test_many_models_have_a_row_each_in_tables_by_what_is_measured(
+    results: Callable[..., Path], tmp_path: Path, n: int
+) -> None:
+    folder = results()
+    table = pd.DataFrame({
+        "model": [f"m{i}" for i in range(n)], "latents": 6, "test_mse": np.arange(n) + 1.5, "test_mse_error": 0.5,
+        "validation_mse": 2.5, "sample_agreement": 0.5, "odd_auc": 0.75,
+    })
+    table.to_csv(folder / "comparison.csv", index=False)
+    report(SETTINGS, folder=folder, out=tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    _read(text)
+    section = text[text.index('<section id="comparison">') : text.index('<section id="models">')]
+    heads = [re.findall(r"<th.*?>(.*?)</th>", head) for head in re.findall(r"<thead>(.*?)</thead>", section)]
+    rows = re.findall(r"<tr><td>(.*?)</tr>", section)
+    if n == 8:
+        assert heads == [["figure", *(f"m{i}" for i in range(n))]]
+        assert len(rows) == 5
+    else:
+        assert heads == [["model", "latents", "mean squared error"], ["model", "mean squared error"],
+                         ["model", "samples obey their label"], ["model", "odd AUC"]]
+        assert len(rows) == 4 * n
+        assert section.count("<details>") == 1  # validation
+    assert section.count('class="best"') == 1
+
+
+def test_rankings_of_many_models_share_the_rows_of_a_page(
+    results: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("astro_vae.report.ranking.ALL_ROWS", 20)
+    report(SETTINGS, folder=results(), out=tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert text.count("<tr data-label=") == 20
+    assert text.count("The first 10 are shown; 26 more rows in anomalies.csv.") == 2
+
+
+def test_the_objects_that_lead_each_score_are_listed(results: Callable[..., Path], tmp_path: Path) -> None:
+    folder = results()
+    ranking = pd.read_parquet(folder / "vae8" / "anomalies.parquet").sort_values("reconstruction", ascending=False)
+    ranking.loc[ranking.index[0], "reconstruction"] = np.nan  # what has no score leads none
+    ranking.sort_values("rank").to_parquet(folder / "vae8" / "anomalies.parquet")
+    report(SETTINGS, folder=folder, out=tmp_path / "report.html", models=["vae8"])
+    text = (tmp_path / "report.html").read_text("utf-8")
+    table = text[text.index('class="plain leaders"') :].split("</table>")[0]
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in table.split("<tr>")[2:]]
+    assert [row[0] for row in rows] == ["combined", "reconstruction", "latent density"]
+    assert [re.findall(r"^J\d+", cell) for cell in rows[1][1:]] == [[i[:5]] for i in ranking["object_id"][1:6]]
+    assert f"<small>rank {ranking['rank'].iloc[1]}: far from its neighbours</small>" in rows[1][1]

@@ -8,14 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from astro_vae.images import draw
 from astro_vae.images.view import view
-from astro_vae.objects import open_objects
+from astro_vae.objects import Writer, open_objects
 from astro_vae.report.thumbnails import CELL, COLUMNS, figure, sheets
 from astro_vae.settings_images import ViewSettings
+from astro_vae.settings_spectra import GridSettings, SpectrumViewSettings
 
 VIEW = ViewSettings(size=20, frame=20, threshold_sigma=-1)
 
@@ -54,3 +56,18 @@ def test_large_figures_are_reduced(tmp_path: Path) -> None:
     Image.fromarray(rng.integers(0, 255, (50, 400, 3), dtype=np.uint8)).save(tmp_path / "a.png")
     assert _decode(figure(tmp_path / "a.png", width=100)).shape == (12, 100, 3)
     assert _decode(figure(tmp_path / "a.png")).shape == (50, 400, 3)
+
+
+def test_spectra_are_drawn_in_lines_once_each(tmp_path: Path) -> None:
+    table = pd.DataFrame({"object_id": ["a", "b", "c"], "ra": 1.0, "dec": 2.0, "label": "", "status": "ok",
+                          "reason": "", "row": [0, 1, 2]})
+    grid = GridSettings(bins=100, log_start=3.7, log_step=1e-3)
+    attributes = {"kind": "spectrum", "unit": "1", "scaled": False, "software": {}, "grid": {**vars(grid), "margin": 0}}
+    with Writer(tmp_path / "objects.h5", (2, 100), "float32", attributes) as writer:
+        writer.append(np.ones((3, 2, 100), np.float32))
+        writer.table(table, {})
+    made = sheets(open_objects(tmp_path / "objects.h5"), ["c", "a"], SpectrumViewSettings(grid=grid))
+    assert made.addresses == []
+    assert made.drawings().count("<symbol id=") == 2
+    assert 'href="#o1"' in made.picture("c")
+    assert "none" in made.picture("b")

@@ -14,6 +14,7 @@ from astro_vae.spectra.residuals import COLUMNS, WIDTHS, Runs
 VIEW = SpectrumViewSettings(grid=GridSettings(bins=400, log_start=3.65, log_step=0.0005))
 WAVE, EDGES = bin_centres(VIEW.grid), bin_edges(VIEW.grid)
 SIGMA = 0.1
+NO_TABLE = pd.DataFrame(index=range(2))
 
 
 def spectra(n: int, *, error: float = 0.0, brightness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +72,7 @@ def test_what_is_not_valid_does_not_count(runs: Runs) -> None:
     blind = np.zeros_like(seen)
     np.testing.assert_array_equal(runs.score(blind, model), 0)
     assert np.isnan(runs.places(blind, model)["run_wave_aa"]).all()
-    assert runs.words(pd.DataFrame(runs.places(blind, model)))["residual_runs"] == ["", ""]
+    assert runs.words(pd.DataFrame(runs.places(blind, model)), NO_TABLE)["residual_runs"] == ["", ""]
 
 
 def test_the_calibration_goes_through_a_file(runs: Runs) -> None:
@@ -85,7 +86,7 @@ def test_reasons_name_wavelength_line_and_the_stretch_of_the_chi_square(runs: Ru
     seen[0, 0] = 1
     middle = int(np.abs(WAVE - 5008.24).argmin())
     seen[0, 0, middle - 1 : middle + 2] += 3
-    words = runs.words(pd.DataFrame(runs.places(seen, model)))
+    words = runs.words(pd.DataFrame(runs.places(seen, model)), NO_TABLE)
     place = (EDGES[middle - 1] + EDGES[middle + 2]) / 2
     assert words["residual_runs"][0].startswith(f"excess of flux at {place:.0f} +- 9 Angstrom, near [OIII] 5008, ")
     assert words["residual_runs"][0].endswith(" sigma")
@@ -94,7 +95,24 @@ def test_reasons_name_wavelength_line_and_the_stretch_of_the_chi_square(runs: Ru
     assert words["reconstruction"][1] == ""  # noise is everywhere
 
 
+def test_lines_of_a_galaxy_behind_are_named_with_its_redshift(runs: Runs) -> None:
+    seen, model = spectra(2)
+    shift = 1.15
+    for line, height in ((4862.68, 4), (4960.30, 3), (5008.24, 9)):
+        middle = int(np.abs(WAVE - line * shift).argmin())
+        seen[0, 0, middle - 1 : middle + 2] += height * np.array([0.5, 1, 0.5])
+    places = pd.DataFrame(runs.places(seen, model))
+    assert places["system_shift"][0] == pytest.approx(shift, abs=0.002)
+    assert np.isnan(places["system_shift"][1])
+    said = runs.words(places, pd.DataFrame({"redshift": [0.1, 0.1]}))["residual_runs"]
+    z = 1.1 * places["system_shift"][0] - 1
+    assert said[0].startswith(f"3 lines as of a galaxy at z = {z:.4f}, excess of flux at 576")
+    assert "galaxy" not in said[1]
+    assert runs.words(places, NO_TABLE)["residual_runs"][0].startswith("3 lines as of a galaxy at 1.1")
+
+
 def test_a_line_is_named_where_it_lies_inside() -> None:
     assert near_line(6560, 10) == "H-alpha"
     assert near_line(6500, 40) == ""
     assert near_line(5007, 1) == "[OIII] 5008"
+    assert [near_line(wave, 3) for wave in (6376, 6367)] == ["[FeX] 6376", "[OI] 6366"]
