@@ -196,8 +196,8 @@ def test_samples_are_judged_beside_real_objects(
 
 
 def test_ordinary_labels_that_no_object_has_are_told(survey, all_made, tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"normal_labels": ("single", "triple")})
-    with pytest.raises(UserError, match="no object has the label 'triple'; known: double, "):
+    settings = SETTINGS.model_copy(update={"normal_labels": ("single", "quadruple")})
+    with pytest.raises(UserError, match="no object has the label 'quadruple'; known: double, "):
         evaluate(settings, folder=all_made["conditional"].folder, objects=survey.objects, split=survey.split,
                  classifier=tmp_path, out=tmp_path / "metrics.json")
     assert not (tmp_path / "metrics.json").exists()
