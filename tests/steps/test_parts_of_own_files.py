@@ -114,7 +114,8 @@ def mosaics(place: Path) -> Made:
         survey="folder", path=str(top), catalog=str(place / "positions.csv"), labels=str(labels), cutout=37
     )
     return source, ["s0", "s1", "s2", "s3", "s4", "s6"], {
-        "link.fits": "failed: a link to nothing", "plain.fits": "mosaic without WCS", "s0": "duplicate name",
+        "link.fits": "failed: a link to nothing", "nobody": "no position: named in", "plain.fits": "mosaic without WCS",
+        "s0": "duplicate name",
         "s7": "duplicate image: the same pixels as s1", "s8": "outside every mosaic", "s9": "no position",
     }
 
@@ -164,8 +165,8 @@ def test_a_block_opens_its_own_files_and_the_first(own: SimpleNamespace, monkeyp
 
     monkeypatch.setattr(module, name, noted)
     blocks = []
-    for number in range(1, 5):
-        own.block(number, 4)
+    for number in range(1, 4):
+        own.block(number, 3)
         assert opened.pop(0)[0] == own.kept[0]
         blocks.append(set(opened))
         opened.clear()
