@@ -28,7 +28,7 @@ PER_ROW = 4
 """Objects in a row of a gallery: more could not be read on a page."""
 SAMPLES = (4, 3)
 """Columns and rows of the samples of a label in a picture."""
-TITLE = (64, 1)
+TITLE = (50, 1)
 """Characters in a line of a title, and lines of a reason in it."""
 INK, ERROR, MODEL = "#1f4e79", "#b8cbe0", "#d1611c"
 WAYS = "viridis"  # colours along a way; its yellow end would be lost on white
