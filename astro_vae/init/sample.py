@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from astro_vae.init.choose import FEW, Choice, conditions
 from astro_vae.init.spectra import coverage, grid, grid_choices, models, same_object
 from astro_vae.settings_spectra import GridSettings, SpectrumPrepareSettings
 from astro_vae.surveys import sdss
-from astro_vae.surveys._sdss_sample import FIRST_BOSS_PLATE, KEYS, NAMES, PARTS, sample_rows
+from astro_vae.surveys._sdss_sample import FIRST_BOSS_PLATE, KEYS, NAMES, sample_rows
+from astro_vae.surveys.candidate import PARTS
 
 EBV = ("ebv", "ebmv", "ebvsfd", "sfdebv", "ebvgal", "mwebv", "galebv")
 REDSHIFT = ("redshift", "z", "zspec", "specz", "zsdss", "zbest")
@@ -79,7 +81,7 @@ class Listed:
         """Tell whether the list has the class of the SDSS pipeline."""
         return "class" in self.table and set(self.table["class"]) - {""} <= PIPELINE
 
-    @property
+    @cached_property
     def range(self) -> Range:
         """Redshifts and bins for most of the list."""
         return chosen_range(ends(self.table, self.redshifts))

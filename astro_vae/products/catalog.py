@@ -92,9 +92,9 @@ def _unit(unit: str) -> units.UnitBase | None:
 def _write_fits(table: pd.DataFrame, columns: Mapping[str, Column], path: Path, meta: dict[str, Any]) -> None:
     """Write a binary table; descriptions and UCDs go to TCOMMn and TUCDn, by custom, since the standard has none."""
     plain = as_astropy(table, columns, {})
-    for name, values in _plain(table).items():
-        if values.dtype.kind == "U":  # FITS is ASCII
-            plain[name] = np.array([ascii_text(one) for one in values.tolist()], dtype=np.bytes_)
+    for name in plain.colnames:
+        if plain[name].dtype.kind == "U":  # FITS is ASCII
+            plain[name] = np.array([ascii_text(one) for one in plain[name].tolist()], dtype=np.bytes_)
     plain.rename_columns(plain.colnames, [ascii_text(name) for name in plain.colnames])
     hdu = fits.table_to_hdu(plain)
     for number, name in enumerate(table.columns, start=1):

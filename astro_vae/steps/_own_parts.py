@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from astro_vae.errors import UserError
+from astro_vae.surveys.candidate import PARTS
 
-PARTS = ("train", "validation", "test")
 KEYS = (("object_id",), ("plate", "mjd", "fiber"))
 """Columns that name an object, the first of these that the table has."""
 

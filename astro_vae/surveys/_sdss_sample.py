@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from astro_vae.errors import UserError
 from astro_vae.section import unknown
 from astro_vae.surveys._own_tables import read_texts
+from astro_vae.surveys.candidate import PARTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,6 @@ PIXEL_BITS = {
     "REDMONSTER": 28,
 }
 """Bits of the mask of pixels, SPPIXMASK; 0 to 12 are those of a fibre, and may be set on half of a spectrum."""
-PARTS = ("train", "validation", "test")
 TEXTS = ("run2d", "specobjid", "bestobjid", "class", "subclass")
 
 

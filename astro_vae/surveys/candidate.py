@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 NO_BEAM = (math.nan, math.nan, math.nan)
+PARTS = ("train", "validation", "test")
+"""Of a split, as surveys publish it and tables of one's own name it."""
 
 T = TypeVar("T")
 
