@@ -90,12 +90,13 @@ def _one(model: ModelResults, sheets: Sheets, known: pd.DataFrame, n: int) -> di
     scores, plain = score_columns(ranking)
     table = ranking.assign(label=_labels(ranking, known), part=ranking["object_id"].map(known["part"]).fillna(""))
     left = len(table) - n
+    links = _links(known)
     return {
         "name": model.name, "words": plural(len(table), "object"),
         "columns": _columns(scores, plain, ranking.attrs.get("descriptions", {})),
-        "rows": _rows(table.head(n), _shares(table, scores), scores, plain, sheets, _links(known)),
+        "rows": _rows(table.head(n), _shares(table, scores), scores, plain, sheets, links),
         "labels": list(label_groups(table)), "parts": [p for p in table["part"].unique() if p],
-        "leaders": _leaders(table, scores, _links(known)),
+        "leaders": _leaders(table, scores, links),
         "left": f"The first {n} are shown; {plural(left, 'more row')} in anomalies.csv." if left > 0 else "",
         "charts": _charts(table), "found": _found(flat(model.metrics)), "picture": _gallery(model),
     }

@@ -137,17 +137,21 @@ class Runs:
     def _second_system(self, seen: np.ndarray, redrawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return `second_system` of what is more significant in a narrow run than in a wide one."""
         narrow, wing = (
-            np.fmax.reduce([_significance(_filter(seen, redrawn, WIDTHS[n]), self.model_error[n]) for n in numbers])
+            np.fmax.reduce([self._significance(seen, redrawn, number) for number in numbers])
             for numbers in (LINE_WIDTHS, (WING_WIDTH,))
         )
         return second_system(np.where(narrow > np.nan_to_num(wing), narrow, np.nan), self.edges_aa)
+
+    def _significance(self, seen: np.ndarray, redrawn: np.ndarray, number: int) -> np.ndarray:
+        """Return the significance of runs of the width of this number, (B, L); NaN where too little is valid."""
+        return _significance(_filter(seen, redrawn, WIDTHS[number]), self.model_error[number])
 
     def _best(self, seen: np.ndarray, redrawn: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the score of the strongest run, number of its width, its middle bin, its significance: (B,) each."""
         rows = np.arange(len(seen))
         best = np.zeros((4, len(seen)))
-        for number, width in enumerate(WIDTHS):
-            t = np.nan_to_num(_significance(_filter(seen, redrawn, width), self.model_error[number]))
+        for number in range(len(WIDTHS)):
+            t = np.nan_to_num(self._significance(seen, redrawn, number))
             bin_ = np.abs(t).argmax(axis=1)
             found = t[rows, bin_]
             score = np.abs(found) / self.usual[number]
